@@ -1,0 +1,2 @@
+//! Training: bind a sense to images.
+fn main() {}

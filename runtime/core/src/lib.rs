@@ -1,0 +1,29 @@
+//! The words every Sensebind crate speaks, in the order data flows.
+//!
+//! ```text
+//! Source ─► Frame ─► (ring) ─► Window ─► Encoder ─► Embedding ─► (space) ─► Event
+//! ```
+//!
+//! This crate holds types and traits only: no I/O, no clock, no threads. Everything else depends on it and it depends
+//! on nothing of ours, so a driver or an encoder written elsewhere needs this crate alone.
+//!
+//! * [`time`]: [`Timestamp`] and [`Span`], nanoseconds of one host clock.
+//! * [`format`](mod@format): what the bytes of a stream mean, settled once when its source opens.
+//! * [`frame`]: the [`Driver`] and [`Source`] traits and what a source yields.
+//! * [`window`]: a stretch of one stream, ready to be encoded.
+//! * [`embedding`]: the [`Encoder`] trait, unit vectors and the [`SpaceId`] that says which may be compared.
+//! * [`event`]: what comes out.
+
+pub mod embedding;
+pub mod event;
+pub mod format;
+pub mod frame;
+pub mod time;
+pub mod window;
+
+pub use embedding::{EncodeError, Embedding, EmbeddingError, Encoder, EncoderSpec, SpaceId};
+pub use event::{Event, Evidence, Phase};
+pub use format::{AudioSample, DepthUnit, Format, PixelLayout, Sense, ThermalUnit};
+pub use frame::{Driver, ErrorKind, Found, Frame, Reading, Source, SourceError};
+pub use time::{Span, Timestamp};
+pub use window::{StreamId, Window};

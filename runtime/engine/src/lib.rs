@@ -1,0 +1,1 @@
+//! Capture and perceive, free of I/O.

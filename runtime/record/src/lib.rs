@@ -1,0 +1,1 @@
+//! Sensor logs: MCAP in and out.

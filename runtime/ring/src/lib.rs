@@ -1,0 +1,1 @@
+//! The bounded history of one stream, and windows cut from it.

@@ -1,0 +1,1 @@
+//! Prompts, scores and the detector: pure, no clock, no I/O.
