@@ -1,0 +1,266 @@
+//! Where in the file what lies: a walk over record heads that reads no picture and no sound.
+//!
+//! Made from the records themselves and not from the summary at the end, so it is the same for a log that is whole and
+//! one that was cut off. Reading then goes stretch by stretch in order of time.
+
+use crate::RecordError;
+use crate::chunk::{RECORD_HEAD, record_head};
+use mcap::records::{Record, op};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
+
+/// A file, or anything like one.
+pub(crate) trait Input: Read + Seek + Send {}
+impl<T: Read + Seek + Send> Input for T {}
+
+/// Records outside chunks are taken together up to this many bytes.
+const PLAIN_STRETCH_BYTES: u64 = 4 << 20;
+/// Message indexes longer than this are not read; the chunk is then opened to see what it holds.
+const MAX_INDEX_BYTES: u64 = 64 << 20;
+/// Bytes of a chunk record up to the name of its compression, and of the message record up to its data.
+const CHUNK_HEAD: usize = 32;
+const MESSAGE_HEAD: usize = 22;
+
+/// A run of bytes that is read at once: one chunk, or neighbouring records outside chunks.
+#[derive(Debug, Clone)]
+pub(crate) struct Stretch {
+    /// Where its first record begins.
+    pub(crate) offset: u64,
+    /// Bytes of all its records, heads included.
+    pub(crate) length: u64,
+    /// Whether it is one chunk.
+    pub(crate) is_chunk: bool,
+    /// Earliest `log_time` of a message, as its header says.
+    pub(crate) first: u64,
+    /// Channels that have messages in it, where known without opening it.
+    pub(crate) channels: Option<BTreeSet<u16>>,
+}
+
+/// How much a channel says and when.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Traffic {
+    pub(crate) messages: u64,
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+}
+
+impl Traffic {
+    /// Mean messages per second; 0 for a single one.
+    pub(crate) fn rate_hz(&self) -> f32 {
+        let seconds = self.last.saturating_sub(self.first) as f64 * 1e-9;
+        if seconds > 0.0 {
+            (self.messages.saturating_sub(1) as f64 / seconds) as f32
+        } else {
+            0.0
+        }
+    }
+}
+
+/// Counts of [`Traffic`] by channel.
+#[derive(Debug, Default)]
+pub(crate) struct TrafficByChannel(pub(crate) BTreeMap<u16, Traffic>);
+
+impl TrafficByChannel {
+    pub(crate) fn add(&mut self, channel: u16, log_time: u64) {
+        let traffic = self.0.entry(channel).or_insert(Traffic {
+            messages: 0,
+            first: log_time,
+            last: log_time,
+        });
+        traffic.messages = traffic.messages.saturating_add(1);
+        traffic.first = traffic.first.min(log_time);
+        traffic.last = traffic.last.max(log_time);
+    }
+}
+
+/// What a walk found.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    /// In the order of the file.
+    pub(crate) stretches: Vec<Stretch>,
+    /// As far as known without opening chunks.
+    pub(crate) traffic: TrafficByChannel,
+    /// Whether the log ends as a finished one does.
+    pub(crate) is_whole: bool,
+    /// Bytes after the last whole record of one that does not.
+    pub(crate) bytes_lost: u64,
+}
+
+/// Walks over all records of `input`.
+///
+/// # Errors
+/// [`RecordError::NotMcap`], [`RecordError::Read`].
+pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
+    let read_error = |offset| move |source| RecordError::Read { offset, source };
+    let length = input.seek(SeekFrom::End(0)).map_err(read_error(0))?;
+    input.rewind().map_err(read_error(0))?;
+    let mut file = BufReader::new(input);
+    let mut magic = Vec::new();
+    file.by_ref()
+        .take(mcap::MAGIC.len() as u64)
+        .read_to_end(&mut magic)
+        .map_err(read_error(0))?;
+    if magic != mcap::MAGIC {
+        let found = magic
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect::<Vec<_>>()
+            .join(" ");
+        let found = if found.is_empty() {
+            "nothing".to_owned()
+        } else {
+            found
+        };
+        return Err(RecordError::NotMcap { found });
+    }
+
+    let mut index = Index::default();
+    let mut at = magic.len() as u64;
+    loop {
+        let left = length - at;
+        let mut head = [0; RECORD_HEAD];
+        if left < RECORD_HEAD as u64 {
+            index.bytes_lost = left;
+            return Ok(index);
+        }
+        file.read_exact(&mut head).map_err(read_error(at))?;
+        let (opcode, content) = record_head(&head).unwrap_or_default();
+        if matches!(opcode, op::DATA_END | op::FOOTER) {
+            index.is_whole = true;
+            return Ok(index);
+        }
+        let Some(size) = content
+            .checked_add(RECORD_HEAD as u64)
+            .filter(|&size| size <= left)
+        else {
+            index.bytes_lost = left;
+            return Ok(index);
+        };
+        if opcode == 0 {
+            // No record: the file was preallocated, or damage hit a length.
+            index.bytes_lost = left;
+            return Ok(index);
+        }
+        let consumed = index
+            .note(&mut file, opcode, at, content)
+            .map_err(read_error(at))?;
+        skip(&mut file, content - consumed).map_err(read_error(at))?;
+        at += size;
+    }
+}
+
+impl Index {
+    /// Notes one record whose content comes next in `file`; returns how much of it was consumed.
+    fn note(&mut self, file: &mut impl Read, opcode: u8, at: u64, content: u64) -> io::Result<u64> {
+        let size = content + RECORD_HEAD as u64;
+        match opcode {
+            op::CHUNK => {
+                let (head, consumed) = read_head::<CHUNK_HEAD>(file, content)?;
+                let first = first_u64(&head);
+                self.stretches.push(Stretch {
+                    offset: at,
+                    length: size,
+                    is_chunk: true,
+                    first,
+                    channels: None,
+                });
+                Ok(consumed)
+            }
+            op::MESSAGE_INDEX if content <= MAX_INDEX_BYTES => {
+                let mut bytes = Vec::new();
+                file.take(content).read_to_end(&mut bytes)?;
+                self.note_message_index(&bytes);
+                Ok(content)
+            }
+            op::SCHEMA | op::CHANNEL => {
+                self.plain(at, size, None);
+                Ok(0)
+            }
+            op::MESSAGE => {
+                let (head, consumed) = read_head::<MESSAGE_HEAD>(file, content)?;
+                // Channel (2 bytes), sequence (4), log time (8), publish time (8).
+                let channel = u16::from_le_bytes([head[0], head[1]]);
+                let log_time = first_u64(&head[6..]);
+                self.traffic.add(channel, log_time);
+                self.plain(at, size, Some((channel, log_time)));
+                Ok(consumed)
+            }
+            _ => Ok(0),
+        }
+    }
+
+    /// Message indexes follow their chunk, one per channel.
+    fn note_message_index(&mut self, bytes: &[u8]) {
+        let Ok(Record::MessageIndex(message_index)) = mcap::parse_record(op::MESSAGE_INDEX, bytes)
+        else {
+            return;
+        };
+        if message_index.records.is_empty() {
+            return;
+        }
+        if let Some(chunk) = self.stretches.last_mut().filter(|stretch| stretch.is_chunk) {
+            chunk
+                .channels
+                .get_or_insert_default()
+                .insert(message_index.channel_id);
+        }
+        for entry in &message_index.records {
+            self.traffic.add(message_index.channel_id, entry.log_time);
+        }
+    }
+
+    /// Adds a record outside chunks to the last stretch if that ends here and has room, else to a new one.
+    fn plain(&mut self, at: u64, size: u64, message: Option<(u16, u64)>) {
+        let has_room = |s: &&mut Stretch| {
+            !s.is_chunk
+                && s.offset + s.length == at
+                && s.length.saturating_add(size) <= PLAIN_STRETCH_BYTES
+        };
+        let log_time = message.map_or(u64::MAX, |(_, log_time)| log_time);
+        let stretch = match self.stretches.last_mut().filter(has_room) {
+            Some(stretch) => {
+                stretch.length += size;
+                stretch.first = stretch.first.min(log_time);
+                stretch
+            }
+            None => {
+                let channels = Some(BTreeSet::new());
+                let new = Stretch {
+                    offset: at,
+                    length: size,
+                    is_chunk: false,
+                    first: log_time,
+                    channels,
+                };
+                self.stretches.push(new);
+                let last = self.stretches.len() - 1;
+                &mut self.stretches[last]
+            }
+        };
+        if let (Some(channels), Some((channel, _))) = (&mut stretch.channels, message) {
+            channels.insert(channel);
+        }
+    }
+}
+
+/// Up to `N` bytes of a record's content; what it lacks is zero.
+fn read_head<const N: usize>(file: &mut impl Read, content: u64) -> io::Result<([u8; N], u64)> {
+    let mut head = [0; N];
+    let take = usize::try_from(content).map_or(N, |content| content.min(N));
+    file.read_exact(&mut head[..take])?;
+    Ok((head, take as u64))
+}
+
+fn first_u64(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |b| u64::from_le_bytes(*b))
+}
+
+fn skip<R: Read + Seek>(file: &mut BufReader<R>, bytes: u64) -> io::Result<()> {
+    match i64::try_from(bytes) {
+        Ok(bytes) => file.seek_relative(bytes),
+        Err(_) => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "record length does not fit a file",
+        )),
+    }
+}

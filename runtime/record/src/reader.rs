@@ -1,0 +1,567 @@
+//! Reads a log in order of time, with bounded memory, whatever state it is in.
+
+use crate::chunk::{self, Contents, Message};
+use crate::frame::{FrameBytes, Payload};
+use crate::index::{self, Input, Stretch, TrafficByChannel};
+use crate::labels::decode_truth;
+use crate::topic::{self, Kind, Metadata};
+use crate::{Loss, RecordError};
+use bytes::Bytes;
+use sensebind_core::{Format, Span, StreamId, Timestamp};
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::fmt;
+use std::fs::File;
+use std::io::{Read, SeekFrom};
+use std::path::Path;
+use std::time::Duration;
+
+/// What a log does not say itself, and limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    /// Samples per second of `audio_common_msgs` sound, unless the channel's metadata has `rate_hz`. The message does
+    /// not say; 16000 is what `audio_capture` records by default.
+    pub audio_rate_hz: u32,
+    /// Interleaved channels of `audio_common_msgs` sound, unless the channel's metadata has `channels`.
+    pub audio_channels: u16,
+    /// Chunks that decompress to more bytes than this are passed over as damage.
+    pub max_chunk_bytes: usize,
+    /// Decompressed bytes held at once. Chunks overlap in time by little, so two or three are held; where more overlap
+    /// than fit, messages come out of order rather than filling the memory.
+    pub max_held_bytes: usize,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            audio_rate_hz: 16_000,
+            audio_channels: 1,
+            max_chunk_bytes: 256 << 20,
+            max_held_bytes: 512 << 20,
+        }
+    }
+}
+
+/// One frame of a log; borrowed from the reader until the next one.
+#[derive(Debug, Clone, Copy)]
+pub struct LogFrame<'a> {
+    /// Index into [`LogReader::streams`].
+    pub stream: usize,
+    /// Capture time: the message's `log_time`, the one clock all streams of a log share. For ROS bags that is when the
+    /// recorder received the message; stamps in headers may come from other clocks and are not used.
+    pub captured: Timestamp,
+    /// Bytes as the stream's [`Format`] says.
+    pub data: &'a [u8],
+}
+
+/// Reads a log: all its sensor streams, merged in order of time.
+///
+/// Reads what [`LogWriter`](crate::LogWriter) writes, and the CDR messages of ROS 2 bags (rosbag2 storage `mcap`):
+/// `sensor_msgs/msg/Image` (`rgb8`, `bgr8`, `8UC3`, `mono8`, `8UC1`, `mono16`, `16UC1`, `32FC1`),
+/// `sensor_msgs/msg/CompressedImage` (JPEG, PNG), `sensor_msgs/msg/Imu`, `audio_common_msgs/msg/AudioData` and
+/// `AudioDataStamped` (taken for signed 16-bit little-endian samples; rate and channels: [`ReadOptions`]).
+///
+/// A stream is named after its topic without the parts that only say what it carries: `/camera/front/image_raw` becomes
+/// `/camera/front`. Two channels that would share a name but not a format keep their whole topics.
+///
+/// `mono16` is thermal (0.01 K per count unless metadata says), `16UC1` (1 mm per count unless metadata says) and
+/// `32FC1` are depth, other encodings pictures; metadata `sense`, and topics that contain `thermal`, `lwir`, `flir`,
+/// `lepton` (or, for `mono16`, `depth`) decide before that.
+///
+/// Nominal rates come from metadata, else from the number of messages.
+///
+/// Damage does not stop it: a chunk whose CRC does not match is passed over, a log that was cut off ends after its last
+/// whole chunk, a message that makes no sense is skipped; [`LogReader::loss`] tells. Times that jump back within a chunk
+/// are put in order. Nothing is allocated on a damaged length's word.
+pub struct LogReader {
+    input: Box<dyn Input>,
+    options: ReadOptions,
+    streams: Vec<(StreamId, Format)>,
+    /// Pixel encoding of each stream's first message.
+    encodings: Vec<String>,
+    roles: HashMap<u16, Role>,
+    truth: Vec<(String, Span)>,
+    span: Option<Span>,
+    /// By `first`, latest first: the next one is at the end.
+    to_come: Vec<Stretch>,
+    pending: BinaryHeap<Reverse<Pending>>,
+    held: Held,
+    loss: Loss,
+    is_whole: bool,
+    latest: Option<Timestamp>,
+    current: FrameBytes,
+    scratch: Vec<u8>,
+}
+
+/// What is done with the messages of a channel.
+#[derive(Debug, Clone)]
+enum Role {
+    /// Frames of the stream of this index.
+    Stream(usize, Kind),
+    /// A sensor, but no message so far could be understood.
+    Unsettled {
+        kind: Kind,
+        topic: String,
+        metadata: Metadata,
+    },
+    /// Labels of what really happened, read at the start.
+    Truth,
+    /// Detected events: output, not input.
+    Events,
+    /// No sensor; why.
+    Skipped(String),
+}
+
+/// A message waiting for its turn: by time, then by place in the file.
+#[derive(Debug)]
+struct Pending {
+    log_time: u64,
+    place: (u64, usize),
+    message: Message,
+}
+
+impl PartialEq for Pending {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Pending {}
+impl PartialOrd for Pending {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Pending {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.log_time, self.place).cmp(&(other.log_time, other.place))
+    }
+}
+
+/// Bytes of opened stretches, by offset: how many messages still keep them in memory.
+#[derive(Debug, Default)]
+struct Held {
+    bytes: usize,
+    stretches: HashMap<u64, (usize, usize)>,
+}
+
+impl Held {
+    fn add(&mut self, offset: u64, messages: usize, bytes: usize) {
+        if messages > 0 {
+            self.bytes += bytes;
+            self.stretches.insert(offset, (messages, bytes));
+        }
+    }
+
+    fn release_one(&mut self, offset: u64) {
+        let Some((messages, bytes)) = self.stretches.get_mut(&offset) else {
+            return;
+        };
+        *messages -= 1;
+        if *messages == 0 {
+            self.bytes -= *bytes;
+            self.stretches.remove(&offset);
+        }
+    }
+}
+
+impl LogReader {
+    /// Opens the log at `path`. Reads its record heads and the chunks where streams begin, not the whole file.
+    ///
+    /// # Errors
+    /// [`RecordError::Open`], [`RecordError::NotMcap`] (also for an empty file), [`RecordError::Read`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, RecordError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|source| RecordError::Open {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::new(file, ReadOptions::default())
+    }
+
+    /// Opens a log in memory, or a file with other options.
+    ///
+    /// # Errors
+    /// [`RecordError::NotMcap`], [`RecordError::Read`].
+    pub fn new(
+        input: impl Read + std::io::Seek + Send + 'static,
+        options: ReadOptions,
+    ) -> Result<Self, RecordError> {
+        let mut input: Box<dyn Input> = Box::new(input);
+        let index = index::walk(&mut *input)?;
+        let mut log = Self {
+            input,
+            options,
+            streams: Vec::new(),
+            encodings: Vec::new(),
+            roles: HashMap::new(),
+            truth: Vec::new(),
+            span: None,
+            to_come: Vec::new(),
+            pending: BinaryHeap::new(),
+            held: Held::default(),
+            loss: Loss {
+                bytes_lost: index.bytes_lost,
+                ..Loss::default()
+            },
+            is_whole: index.is_whole,
+            latest: None,
+            current: FrameBytes::Scratch,
+            scratch: Vec::new(),
+        };
+        log.survey(&index.stretches, index.traffic)?;
+        log.to_come = index.stretches;
+        log.to_come
+            .sort_by_key(|stretch| Reverse((stretch.first, stretch.offset)));
+        Ok(log)
+    }
+
+    /// Every stream and its format, in the order of the log. Constant.
+    pub fn streams(&self) -> &[(StreamId, Format)] {
+        &self.streams
+    }
+
+    /// What really happened, where the log says (`/truth`), by start.
+    pub fn truth(&self) -> Vec<(String, Span)> {
+        self.truth.clone()
+    }
+
+    /// From the first frame's capture time to the last one's, over all streams; `None` for a log without frames.
+    pub fn span(&self) -> Option<Span> {
+        self.span
+    }
+
+    /// Length of [`Self::span`].
+    pub fn duration(&self) -> Duration {
+        self.span.map_or(Duration::ZERO, Span::length)
+    }
+
+    /// What could not be delivered so far; complete once [`Self::next`] has returned `None`.
+    pub fn loss(&self) -> Loss {
+        self.loss.clone()
+    }
+
+    /// The next frame in order of time; of equal times the one that comes first in the file. `None` at the end.
+    ///
+    /// # Errors
+    /// [`RecordError::Read`] when the disk fails. Damage in the log is no error.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "frames borrow the reader's buffers: no Iterator can"
+    )]
+    pub fn next(&mut self) -> Result<Option<LogFrame<'_>>, RecordError> {
+        loop {
+            self.refill()?;
+            let Some(Reverse(Pending { place, message, .. })) = self.pending.pop() else {
+                if !self.is_whole {
+                    self.loss.recovered_until = self.latest;
+                }
+                return Ok(None);
+            };
+            self.held.release_one(place.0);
+            let captured = Timestamp::from_nanos(message.log_time);
+            self.latest = self.latest.max(Some(captured));
+            if let Some(stream) = self.frame(&message) {
+                let data = match &self.current {
+                    FrameBytes::Shared(data) => data,
+                    FrameBytes::Scratch => &self.scratch[..],
+                };
+                return Ok(Some(LogFrame {
+                    stream,
+                    captured,
+                    data,
+                }));
+            }
+        }
+    }
+
+    /// Makes the frame of `message` the current one; `None`, and counted, when it is none.
+    fn frame(&mut self, message: &Message) -> Option<usize> {
+        let (stream, kind) = match self.roles.get(&message.channel) {
+            Some(Role::Stream(stream, kind)) => (*stream, *kind),
+            Some(Role::Truth | Role::Events) => return None,
+            Some(Role::Skipped(why)) => {
+                self.loss.skip(why);
+                return None;
+            }
+            Some(Role::Unsettled { kind, topic, .. }) => {
+                let why = Payload::parse(*kind, &message.data)
+                    .err()
+                    .unwrap_or("no message gives a format");
+                self.loss.skip(&format!("{topic}: {why}"));
+                self.loss.frames_refused += 1;
+                return None;
+            }
+            None => {
+                self.loss
+                    .skip("message of a channel that the log does not declare");
+                self.loss.frames_refused += 1;
+                return None;
+            }
+        };
+        let (name, format) = &self.streams[stream];
+        let bytes = Payload::parse(kind, &message.data).and_then(|payload| {
+            payload.into_frame(format, &self.encodings[stream], &mut self.scratch)
+        });
+        match bytes {
+            Ok(bytes) => {
+                self.current = bytes;
+                Some(stream)
+            }
+            Err(why) => {
+                self.loss.skip(&format!("{name}: {why}"));
+                self.loss.frames_refused += 1;
+                None
+            }
+        }
+    }
+
+    /// Opens the stretches that may hold the next message.
+    fn refill(&mut self) -> Result<(), RecordError> {
+        while let Some(stretch) = self.to_come.last() {
+            let is_due = match self.pending.peek() {
+                Some(Reverse(next)) => {
+                    stretch.first <= next.log_time && self.held.bytes < self.options.max_held_bytes
+                }
+                None => true,
+            };
+            if !is_due {
+                break;
+            }
+            let Some(stretch) = self.to_come.pop() else {
+                break;
+            };
+            match self.open_stretch(&stretch)? {
+                Ok(contents) => {
+                    self.held
+                        .add(stretch.offset, contents.messages.len(), contents.size);
+                    self.pending
+                        .extend(
+                            contents
+                                .messages
+                                .into_iter()
+                                .enumerate()
+                                .map(|(nth, message)| {
+                                    Reverse(Pending {
+                                        log_time: message.log_time,
+                                        place: (stretch.offset, nth),
+                                        message,
+                                    })
+                                }),
+                        );
+                }
+                Err(why) => {
+                    self.loss.chunks_lost += 1;
+                    self.loss.bytes_lost = self.loss.bytes_lost.saturating_add(stretch.length);
+                    self.loss
+                        .skip(&format!("unknown number in a damaged chunk: {why}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and opens a stretch; the inner error says why it is unusable.
+    fn open_stretch(&mut self, stretch: &Stretch) -> Result<Result<Contents, String>, RecordError> {
+        let at = |source| RecordError::Read {
+            offset: stretch.offset,
+            source,
+        };
+        if stretch.length > self.options.max_chunk_bytes as u64 {
+            return Ok(Err(format!(
+                "{} bytes, limit {}",
+                stretch.length, self.options.max_chunk_bytes
+            )));
+        }
+        self.input
+            .seek(SeekFrom::Start(stretch.offset))
+            .map_err(at)?;
+        // Not longer than the file: the index saw its end.
+        let mut bytes = Vec::with_capacity(stretch.length as usize);
+        self.input
+            .by_ref()
+            .take(stretch.length)
+            .read_to_end(&mut bytes)
+            .map_err(at)?;
+        let bytes = Bytes::from(bytes);
+        if !stretch.is_chunk {
+            return Ok(chunk::split(bytes));
+        }
+        if bytes.len() < chunk::RECORD_HEAD {
+            return Ok(Err("file became shorter while it was read".to_owned()));
+        }
+        Ok(chunk::open(
+            bytes.slice(chunk::RECORD_HEAD..),
+            self.options.max_chunk_bytes,
+        ))
+    }
+
+    /// Learns the channels, the first message of each and all labels: opens the stretches that have something new.
+    fn survey(
+        &mut self,
+        stretches: &[Stretch],
+        mut traffic: TrafficByChannel,
+    ) -> Result<(), RecordError> {
+        let mut schemas: HashMap<u16, String> = HashMap::new();
+        let mut first_messages: Vec<(u16, Payload)> = Vec::new();
+        let mut unsettled: BTreeSet<u16> = BTreeSet::new();
+        for stretch in stretches {
+            let news = |channel: &u16| {
+                unsettled.contains(channel)
+                    || self
+                        .roles
+                        .get(channel)
+                        .is_none_or(|role| matches!(role, Role::Truth))
+            };
+            if stretch
+                .channels
+                .as_ref()
+                .is_some_and(|channels| stretch.is_chunk && !channels.iter().any(news))
+            {
+                continue;
+            }
+            // Damage is counted when its turn comes in `next`.
+            let Ok(contents) = self.open_stretch(stretch)? else {
+                continue;
+            };
+            schemas.extend(contents.schemas);
+            for channel in contents.channels {
+                if self.roles.contains_key(&channel.id) {
+                    continue;
+                }
+                let schema = schemas.get(&channel.schema_id).map_or("", String::as_str);
+                let role = role_of(
+                    &channel.topic,
+                    schema,
+                    &channel.message_encoding,
+                    &channel.metadata,
+                );
+                if matches!(role, Role::Unsettled { .. }) {
+                    unsettled.insert(channel.id);
+                }
+                self.roles.insert(channel.id, role);
+            }
+            for message in &contents.messages {
+                if stretch.channels.is_none() {
+                    traffic.add(message.channel, message.log_time);
+                }
+                match self.roles.get(&message.channel) {
+                    Some(Role::Truth) => match decode_truth(&message.data) {
+                        Ok(label) => self.truth.push(label),
+                        Err(why) => self.loss.skip(why),
+                    },
+                    Some(Role::Unsettled {
+                        kind,
+                        topic,
+                        metadata,
+                    }) if unsettled.contains(&message.channel) => {
+                        // The rate is not known yet and may not decide whether the message makes sense.
+                        if let Ok(payload) = Payload::parse(*kind, &message.data)
+                            && payload
+                                .format(topic, metadata, &self.options, 0.0)
+                                .is_ok_and(|f| {
+                                    payload
+                                        .clone()
+                                        .into_frame(&f, payload.encoding(), &mut self.scratch)
+                                        .is_ok()
+                                })
+                        {
+                            unsettled.remove(&message.channel);
+                            first_messages.push((message.channel, payload));
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        self.truth.sort_by_key(|(_, span)| (span.start, span.end));
+        first_messages.sort_by_key(|(channel, _)| *channel);
+        for (channel, payload) in first_messages {
+            let seen = traffic.0.get(&channel).copied();
+            self.settle(channel, &payload, seen.map_or(0.0, |seen| seen.rate_hz()));
+            if let Some(seen) = seen {
+                let (first, last) = (
+                    Timestamp::from_nanos(seen.first),
+                    Timestamp::from_nanos(seen.last),
+                );
+                let span = self.span.unwrap_or(Span::new(first, last));
+                self.span = Some(Span::new(span.start.min(first), span.end.max(last)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a channel its stream.
+    fn settle(&mut self, channel: u16, payload: &Payload, seen_rate_hz: f32) {
+        let Some(Role::Unsettled {
+            kind,
+            topic,
+            metadata,
+        }) = self.roles.get(&channel).cloned()
+        else {
+            return;
+        };
+        let Ok(format) = payload.format(&topic, &metadata, &self.options, seen_rate_hz) else {
+            return;
+        };
+        let stream = self.stream_index(&topic, &metadata, format, payload.encoding(), channel);
+        self.roles.insert(channel, Role::Stream(stream, kind));
+    }
+
+    /// The stream of that name and format, made if it does not exist.
+    fn stream_index(
+        &mut self,
+        topic: &str,
+        metadata: &Metadata,
+        format: Format,
+        encoding: &str,
+        channel: u16,
+    ) -> usize {
+        let name = topic::stream_name(topic, metadata);
+        for name in [name, topic.to_owned(), format!("{topic}#{channel}")] {
+            match self.streams.iter().position(|(id, _)| id.as_str() == name) {
+                Some(at) if self.streams[at].1 == format && self.encodings[at] == encoding => {
+                    return at;
+                }
+                Some(_) => {}
+                None => {
+                    self.streams.push((StreamId::new(name), format));
+                    self.encodings.push(encoding.to_owned());
+                    return self.streams.len() - 1;
+                }
+            }
+        }
+        // `topic#channel` is taken by another topic of exactly that name: share the last resort.
+        self.streams
+            .push((StreamId::new(format!("{topic}##{channel}")), format));
+        self.encodings.push(encoding.to_owned());
+        self.streams.len() - 1
+    }
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogReader")
+            .field("streams", &self.streams)
+            .field("span", &self.span)
+            .field("loss", &self.loss)
+            .finish_non_exhaustive()
+    }
+}
+
+fn role_of(topic: &str, schema: &str, message_encoding: &str, metadata: &Metadata) -> Role {
+    match (topic, schema) {
+        (topic::TRUTH, "foxglove.Event") => return Role::Truth,
+        (topic::EVENTS, "foxglove.Event") => return Role::Events,
+        _ => {}
+    }
+    match Kind::of(message_encoding, schema) {
+        Some(kind) => Role::Unsettled {
+            kind,
+            topic: topic.to_owned(),
+            metadata: metadata.clone(),
+        },
+        None => Role::Skipped(format!(
+            "{topic}: {schema:?} ({message_encoding}) is no sensor this reads"
+        )),
+    }
+}
