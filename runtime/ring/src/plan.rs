@@ -70,29 +70,25 @@ impl Planner {
             Some(end) => end,
             None => self.first_end_after(ring.first_after(Timestamp::ZERO)?),
         };
-        if end > complete_until {
-            // The first end is fixed by the first frame, even if that is overwritten before its window is complete.
-            self.next_end = Some(end);
-            return None;
-        }
-        let start = end.before(self.window);
-        match ring.first_after(start) {
-            Some(t) if t < end => {}
-            Some(t) if self.first_end_after(t) <= complete_until => {
-                let later = self.first_end_after(t);
-                self.skipped += (later.as_nanos() - end.as_nanos()) / self.hop;
-                end = later;
+        while end <= complete_until {
+            let start = end.before(self.window);
+            let data = ring.first_after(start);
+            if data.is_some_and(|t| t < end) {
+                self.next_end = Some(end.after(Duration::from_nanos(self.hop)));
+                return Some(Span { start, end });
             }
-            _ => {
-                // Nothing to see up to `complete_until`: go on behind it.
-                let behind = complete_until.as_nanos() - complete_until.as_nanos() % self.hop;
-                self.skipped += (behind - end.as_nanos()) / self.hop + 1;
-                self.next_end = Some(Timestamp::from_nanos(behind.saturating_add(self.hop)));
-                return None;
+            // On to the next data, or behind what is known to be empty.
+            let behind = self.grid_after(complete_until);
+            let later = data.map_or(behind, |t| self.first_end_after(t).min(behind));
+            if later <= end {
+                break; // the end of the clock
             }
+            self.skipped += (later.as_nanos() - end.as_nanos()) / self.hop;
+            end = later;
         }
-        self.next_end = Some(end.after(Duration::from_nanos(self.hop)));
-        Some(Span::ending(end, self.window))
+        // Kept even before the first window is complete: it was fixed by a frame that may be overwritten meanwhile.
+        self.next_end = Some(end);
+        None
     }
 
     /// Grid points passed over because their windows held no data.
@@ -106,9 +102,13 @@ impl Planner {
     }
 
     /// The first grid point after `t` whose whole window fits after the clock's zero.
-    fn first_end_after(&self, t: Timestamp) -> Timestamp {
+    pub fn first_end_after(&self, t: Timestamp) -> Timestamp {
         let window = u64::try_from(self.window.as_nanos()).unwrap_or(u64::MAX);
-        let after = (t.as_nanos() / self.hop + 1).saturating_mul(self.hop);
-        Timestamp::from_nanos(after.max(window.div_ceil(self.hop).saturating_mul(self.hop)))
+        let whole = window.div_ceil(self.hop).saturating_mul(self.hop);
+        self.grid_after(t).max(Timestamp::from_nanos(whole))
+    }
+
+    fn grid_after(&self, t: Timestamp) -> Timestamp {
+        Timestamp::from_nanos((t.as_nanos() / self.hop + 1).saturating_mul(self.hop))
     }
 }

@@ -67,6 +67,8 @@ pub enum PushError {
 /// What a push did besides storing the frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Pushed {
+    /// The capture time the frame is held under.
+    pub captured: Timestamp,
     /// Oldest frames pushed out to make room.
     pub overwritten: u64,
     /// Whether the capture time did not follow the last one and was moved to 1 ns after it.
@@ -195,6 +197,7 @@ impl Ring {
         self.counters.overwritten += overwritten;
         self.counters.repaired += u64::from(repaired);
         Ok(Pushed {
+            captured,
             overwritten,
             repaired,
         })
