@@ -18,4 +18,4 @@ demo: ## replay a minute of five senses and name what happens
 
 test: ## every check that must pass before a change lands
 	@ci/setup --test
-	@cargo xtask ci
+	@cargo --locked xtask ci

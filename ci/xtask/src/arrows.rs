@@ -260,11 +260,11 @@ fn drawing(packages: &[Package]) -> String {
         let Some(package) = packages.iter().find(|package| package.name == row.name) else {
             continue;
         };
-        let used = |tests: bool| {
+        let used = |in_tests: bool| {
             let mut names: Vec<&str> = package
                 .dependencies
                 .iter()
-                .filter(|dependency| (dependency.kind == Some(Kind::Dev)) == tests)
+                .filter(|dependency| (dependency.kind == Some(Kind::Dev)) == in_tests)
                 .map(|dependency| dependency.name.as_str())
                 .filter(|name| TABLE.iter().any(|row| row.name == *name))
                 .map(|name| name.trim_start_matches("sensebind-"))
@@ -272,9 +272,15 @@ fn drawing(packages: &[Package]) -> String {
             names.sort_unstable();
             names.join(" ")
         };
-        let _ = write!(text, "  {:<18} -> {}", row.name, used(false));
-        if !used(true).is_empty() {
-            let _ = write!(text, " (tests: {})", used(true));
+        let (built_with, tested_with) = (used(false), used(true));
+        let built_with = if built_with.is_empty() {
+            "none of ours"
+        } else {
+            &built_with
+        };
+        let _ = write!(text, "  {:<18} -> {built_with}", row.name);
+        if !tested_with.is_empty() {
+            let _ = write!(text, " (tests: {tested_with})");
         }
         text.push('\n');
     }

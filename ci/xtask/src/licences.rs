@@ -43,66 +43,86 @@ struct Exception {
     allow: Vec<String>,
 }
 
-#[derive(Debug, Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
-    resolve: Resolve,
-}
-
-#[derive(Debug, Deserialize)]
-struct Resolve {
-    nodes: Vec<Node>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Node {
-    id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Package {
-    id: String,
+/// One line of `cargo tree`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Crate {
     name: String,
     version: String,
-    license: Option<String>,
-    /// Absent for a crate of this workspace.
-    source: Option<String>,
+    /// Empty where the crate names none.
+    licence: String,
+    from_git: bool,
 }
 
-/// Checks every crate that a build for one of our targets can contain.
+/// Checks every crate that a build for one of our targets contains.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let text =
         fs::read_to_string(workspace.root.join("deny.toml")).context("deny.toml cannot be read")?;
     let policy: Policy = toml::from_str(&text).context("deny.toml")?;
-    let mut arguments = Vec::new();
+    let mut crates = BTreeSet::new();
     for target in &policy.graph.targets {
-        arguments.extend(["--filter-platform", target]);
+        crates.extend(crates_built_for(target, workspace)?);
     }
-    let metadata: Metadata = workspace::metadata(&arguments)?;
-    let built: BTreeSet<&str> = metadata
-        .resolve
-        .nodes
-        .iter()
-        .map(|node| node.id.as_str())
-        .collect();
-    let packages: Vec<&Package> = metadata
-        .packages
-        .iter()
-        .filter(|package| built.contains(package.id.as_str()))
-        .collect();
-
-    let offences = offences(&packages, &policy.licenses)?;
+    let offences = offences(&crates, &policy.licenses)?;
     if !offences.is_empty() {
         bail!("{}", offences.join("\n"));
     }
     println!(
         "  {} crates, every licence allowed by deny.toml",
-        packages.len()
+        crates.len()
     );
     ask_cargo_deny(workspace)
 }
 
-fn offences(packages: &[&Package], licences: &Licences) -> Result<Vec<String>> {
+/// `cargo tree` and not `cargo metadata`: that one lists optional crates too which no feature of ours turns on.
+fn crates_built_for(target: &str, workspace: &Workspace) -> Result<BTreeSet<Crate>> {
+    let output = Command::new(workspace::cargo())
+        .args([
+            "tree",
+            "--workspace",
+            "--locked",
+            "--prefix",
+            "none",
+            "--target",
+            target,
+            "--format",
+            "{p}\t{l}",
+        ])
+        .current_dir(&workspace.root)
+        .output()
+        .context("cargo could not be started")?;
+    if !output.status.success() {
+        bail!(
+            "cargo tree failed:\n{}",
+            String::from_utf8_lossy(&output.stderr).trim_end()
+        );
+    }
+    let text = String::from_utf8(output.stdout)
+        .context("cargo tree printed something that is not UTF-8")?;
+    text.lines()
+        .filter(|line| !line.is_empty())
+        .map(|line| {
+            read_line(line)
+                .with_context(|| format!("cargo tree printed something unexpected: `{line}`"))
+        })
+        .collect()
+}
+
+/// `name v1.2.3 (where from)<tab>licence (*)`, both brackets optional.
+fn read_line(line: &str) -> Option<Crate> {
+    let (package, licence) = line.split_once('\t')?;
+    let mut words = package.split_whitespace();
+    let name = words.next()?.to_owned();
+    let version = words.next()?.strip_prefix('v')?.to_owned();
+    let licence = licence.trim_end_matches("(*)").trim().to_owned();
+    Some(Crate {
+        name,
+        version,
+        licence,
+        from_git: package.contains("://"),
+    })
+}
+
+fn offences(crates: &BTreeSet<Crate>, licences: &Licences) -> Result<Vec<String>> {
     let allowed = licensees(&licences.allow)?;
     let mut exceptions = BTreeMap::new();
     for exception in &licences.exceptions {
@@ -110,26 +130,27 @@ fn offences(packages: &[&Package], licences: &Licences) -> Result<Vec<String>> {
     }
 
     let mut offences = Vec::new();
-    for package in packages {
-        let crate_ = format!("{} {}", package.name, package.version);
-        if package
-            .source
-            .as_ref()
-            .is_some_and(|source| !source.starts_with("registry+"))
-        {
+    for Crate {
+        name,
+        version,
+        licence,
+        from_git,
+    } in crates
+    {
+        if *from_git {
             offences.push(format!(
-                "{crate_}: comes from no registry, so a fresh machine may not get it"
+                "{name} {version}: comes from no registry, so a fresh machine may not get it"
             ));
         }
-        let Some(licence) = &package.license else {
-            offences.push(format!("{crate_}: names no licence: use another crate"));
+        if licence.is_empty() {
+            offences.push(format!(
+                "{name} {version}: names no licence: use another crate"
+            ));
             continue;
-        };
+        }
         let expression = Expression::parse_mode(licence, ParseMode::LAX)
-            .with_context(|| format!("{crate_}: `{licence}` is no SPDX expression"))?;
-        let own = exceptions
-            .get(package.name.as_str())
-            .map_or(&[][..], Vec::as_slice);
+            .with_context(|| format!("{name} {version}: `{licence}` is no SPDX expression"))?;
+        let own = exceptions.get(name.as_str()).map_or(&[][..], Vec::as_slice);
         if !expression.evaluate(|wanted| {
             allowed
                 .iter()
@@ -137,12 +158,13 @@ fn offences(packages: &[&Package], licences: &Licences) -> Result<Vec<String>> {
                 .any(|licensee| licensee.satisfies(wanted))
         }) {
             offences.push(format!(
-                "{crate_}: licence `{licence}` is not allowed: use another crate, or argue an exception in deny.toml"
+                "{name} {version}: licence `{licence}` is not allowed: use another crate, or argue an exception in \
+                 deny.toml"
             ));
         }
     }
     for name in exceptions.keys() {
-        if !packages.iter().any(|package| package.name == *name) {
+        if !crates.iter().any(|one| one.name == *name) {
             offences.push(format!(
                 "{name}: deny.toml has an exception for it, but nothing uses it: remove that"
             ));
@@ -212,16 +234,6 @@ fn ask_cargo_deny(workspace: &Workspace) -> Result<()> {
 mod tests {
     use super::*;
 
-    fn package(name: &str, license: Option<&str>) -> Package {
-        Package {
-            id: name.to_owned(),
-            name: name.to_owned(),
-            version: "1.0.0".to_owned(),
-            license: license.map(str::to_owned),
-            source: Some("registry+somewhere".to_owned()),
-        }
-    }
-
     fn policy(allow: &[&str], exception: Option<(&str, &str)>) -> Licences {
         Licences {
             allow: allow.iter().map(|&name| name.to_owned()).collect(),
@@ -235,8 +247,9 @@ mod tests {
         }
     }
 
-    fn count(licence: Option<&str>, policy: &Licences) -> usize {
-        offences(&[&package("some", licence)], policy)
+    fn count(licence: &str, policy: &Licences) -> usize {
+        let line = format!("some v1.0.0\t{licence}");
+        offences(&BTreeSet::from([read_line(&line).unwrap()]), policy)
             .unwrap()
             .len()
     }
@@ -253,28 +266,55 @@ mod tests {
             ("MIT AND GPL-3.0-only", 1),
             ("Apache-2.0 WITH LLVM-exception", 1),
         ] {
-            assert_eq!(count(Some(licence), &policy), offences, "{licence}");
+            assert_eq!(count(licence, &policy), offences, "{licence}");
         }
     }
 
     #[test]
     fn a_crate_without_a_licence_or_registry_is_refused() {
         let policy = policy(&["MIT"], None);
-        assert_eq!(count(None, &policy), 1);
-        let mut from_git = package("some", Some("MIT"));
-        from_git.source = Some("git+somewhere".to_owned());
-        assert_eq!(offences(&[&from_git], &policy).unwrap().len(), 1);
+        assert_eq!(count("", &policy), 1);
+        let from_git = read_line("some v1.0.0 (https://example.com/some#0123abcd)	MIT").unwrap();
+        assert_eq!(
+            offences(&BTreeSet::from([from_git]), &policy)
+                .unwrap()
+                .len(),
+            1
+        );
     }
 
     #[test]
     fn an_exception_holds_for_its_crate_only_and_may_not_outlive_it() {
         let some = policy(&["MIT"], Some(("some", "MPL-2.0")));
-        assert_eq!(count(Some("MPL-2.0"), &some), 0);
+        assert_eq!(count("MPL-2.0", &some), 0);
         let other = policy(&["MIT"], Some(("other", "MPL-2.0")));
         assert_eq!(
-            count(Some("MPL-2.0"), &other),
+            count("MPL-2.0", &other),
             2,
             "refused, and the exception for `other` is stale"
         );
+    }
+
+    #[test]
+    fn lines_of_cargo_tree_are_read_with_and_without_their_brackets() {
+        for (line, licence) in [
+            (
+                "toml v1.1.2+spec-1.1.0\tMIT OR Apache-2.0",
+                "MIT OR Apache-2.0",
+            ),
+            (
+                "serde_derive v1.0.229 (proc-macro)\tMIT OR Apache-2.0 (*)",
+                "MIT OR Apache-2.0",
+            ),
+            ("ours v0.1.0 (/somewhere/runtime)\t", ""),
+        ] {
+            let read = read_line(line).unwrap();
+            assert_eq!(
+                (read.licence.as_str(), read.from_git),
+                (licence, false),
+                "{line}"
+            );
+        }
+        assert_eq!(read_line("warning: nothing to print."), None);
     }
 }

@@ -50,27 +50,22 @@ pub(crate) struct Target {
 impl Workspace {
     /// Reads the workspace that the current folder belongs to.
     pub(crate) fn read() -> Result<Self> {
-        metadata(&["--no-deps"])
+        let output = Command::new(cargo())
+            .args(["metadata", "--format-version", "1", "--no-deps"])
+            .output()
+            .context("cargo could not be started")?;
+        if !output.status.success() {
+            bail!(
+                "cargo metadata failed:\n{}",
+                String::from_utf8_lossy(&output.stderr).trim_end()
+            );
+        }
+        serde_json::from_slice(&output.stdout)
+            .context("cargo metadata printed something unexpected")
     }
 }
 
 /// The cargo that runs this command.
 pub(crate) fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-/// `cargo metadata` with further arguments, as whatever part of it `T` names.
-pub(crate) fn metadata<T: for<'a> Deserialize<'a>>(arguments: &[&str]) -> Result<T> {
-    let output = Command::new(cargo())
-        .args(["metadata", "--format-version", "1", "--locked"])
-        .args(arguments)
-        .output()
-        .context("cargo could not be started")?;
-    if !output.status.success() {
-        bail!(
-            "cargo metadata failed:\n{}",
-            String::from_utf8_lossy(&output.stderr).trim_end()
-        );
-    }
-    serde_json::from_slice(&output.stdout).context("cargo metadata printed something unexpected")
 }
