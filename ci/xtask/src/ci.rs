@@ -26,8 +26,8 @@ enum Does {
 const STEPS: &[Step] = &[
     Step {
         name: "format",
-        about: "rustfmt changes nothing",
-        does: Does::Cargo(&["fmt", "--all", "--check"]),
+        about: "rustfmt changes no file; `cargo fmt --all` mends those listed",
+        does: Does::Cargo(&["fmt", "--all", "--", "--check", "--files-with-diff"]),
     },
     Step {
         name: "arrows",
