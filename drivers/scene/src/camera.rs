@@ -54,9 +54,9 @@ pub(crate) fn render(stage: &Stage, scene: &Scene, frame_seed: u64, size: Size, 
         let x = (index % size.width) as f32 / half_width - 1.0;
         let y = (index / size.width) as f32 / half_height - 1.0;
         let corner = 1.0 - 0.09 * (x * x + y * y);
-        for channel in 0..3 {
+        for (channel, value) in pixel.iter().enumerate() {
             let noise = stage.camera_noise * normal(frame_seed, (index * 3 + channel) as u64);
-            let value = pixel[channel] * stage.cast[channel] * corner + noise;
+            let value = value * stage.cast[channel] * corner + noise;
             out.push((value.clamp(0.0, 1.0) * 255.0 + 0.5) as u8);
         }
     }

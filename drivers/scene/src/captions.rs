@@ -18,15 +18,17 @@ pub enum Split {
 struct Grammar {
     /// Phrases that stand alone: what a user would type as a prompt.
     prompts: &'static [&'static str],
-    /// Who or what.
+    /// Who or what; each names the happening by itself.
     subjects: &'static [&'static str],
+    /// Who or what in general ("someone", "the device"): only together with an action do they name the happening.
+    actors: &'static [&'static str],
     /// What it does.
     actions: &'static [&'static str],
     /// Where.
     places: &'static [&'static str],
 }
 
-/// Sentence patterns: `S` subject, `A` action, `P` place.
+/// Sentence patterns: `S` subject, `W` actor, `A` action, `P` place.
 const TRAIN: &[&str] = &[
     "S",
     "S A",
@@ -35,15 +37,23 @@ const TRAIN: &[&str] = &[
     "there is S",
     "there is S P",
     "this is S",
+    "W A",
+    "W A P",
 ];
-const HELD_OUT: &[&str] = &["P S A", "P there is S", "this is S P"];
+const HELD_OUT: &[&str] = &["P S A", "P there is S", "this is S P", "P W A"];
 
 impl Grammar {
-    fn patterns(&self, split: Split) -> &'static [&'static str] {
-        match split {
+    /// The patterns of a split that this grammar can fill.
+    fn patterns(&self, split: Split) -> Vec<&'static str> {
+        let patterns = match split {
             Split::Train => TRAIN,
             Split::HeldOut => HELD_OUT,
-        }
+        };
+        patterns
+            .iter()
+            .copied()
+            .filter(|pattern| self.count(pattern) > 0)
+            .collect()
     }
 
     /// How many phrases a pattern gives.
@@ -57,6 +67,7 @@ impl Grammar {
     fn choices(&self, part: &str) -> Option<&'static [&'static str]> {
         match part {
             "S" => Some(self.subjects),
+            "W" => Some(self.actors),
             "A" => Some(self.actions),
             "P" => Some(self.places),
             _ => None,

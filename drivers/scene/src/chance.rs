@@ -80,9 +80,15 @@ pub(crate) fn normal(seed: u64, index: u64) -> f32 {
 
 /// Smooth noise in [-1, 1] with one knot for every unit of `x`: low-pass noise.
 pub(crate) fn smooth(seed: u64, x: f64) -> f32 {
-    let knot = x.floor();
-    let part = (x - knot) as f32;
-    let index = knot as i64 as u64;
+    // Rounding down by hand: without SSE4.1, `floor` is a call into the platform's library.
+    let towards_zero = x as i64;
+    let knot = if towards_zero as f64 > x {
+        towards_zero - 1
+    } else {
+        towards_zero
+    };
+    let part = (x - knot as f64) as f32;
+    let index = knot as u64;
     let (a, b) = (white(seed, index), white(seed, index.wrapping_add(1)));
     a + (b - a) * part * part * (3.0 - 2.0 * part)
 }

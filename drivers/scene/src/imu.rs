@@ -1,7 +1,7 @@
 //! Accelerometer and gyroscope of a device that stands on a table or the floor until something moves it.
 
 use crate::IMU_RATE_HZ;
-use crate::bodies::{beats, fall, roll_turns, shake, steps};
+use crate::bodies::{Shake, beats, fall, roll_turns, steps};
 use crate::chance::{Beats, Draw, normal, smooth, white};
 use crate::numeric::{cos_turns, decay, ramp, sin_turns};
 use crate::stage::Stage;
@@ -110,7 +110,8 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
             motion.accel[2] += lift;
         }
         Happening::Shaken => {
-            let (rate_hz, swing) = shake(seed, since_s);
+            let shake = Shake::new(seed);
+            let swing = shake.swing_turns(since_s);
             let strength = draw.range(7.0, 17.0);
             for axis in 0..3 {
                 let share = draw.range(0.35, 1.0);
@@ -118,8 +119,9 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
                 motion.accel[axis] += strength
                     * share
                     * (sin_turns(swing + late) + 0.3 * sin_turns(2.0 * swing + late));
-                motion.gyro[axis] +=
-                    draw.range(1.0, 5.0) * sin_turns(swing + late + 0.25) * (rate_hz as f32 / 6.0);
+                motion.gyro[axis] += draw.range(1.0, 5.0)
+                    * sin_turns(swing + late + 0.25)
+                    * (shake.rate_hz as f32 / 6.0);
             }
         }
         Happening::Driven => {

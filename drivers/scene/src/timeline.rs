@@ -81,7 +81,14 @@ impl Timeline {
             let seed = draw.seed();
             let gap_s = f64::from(draw.range(1.0, 4.0));
             let start_s = match occurrences.last() {
-                Some(last) if overlap && last.happening != happening => {
+                Some(last)
+                    if overlap
+                        && !lasts_beyond(
+                            &occurrences,
+                            happening,
+                            (last.start_s + last.end_s) / 2.0,
+                        ) =>
+                {
                     (last.start_s + last.end_s) / 2.0
                 }
                 _ => free_s,
@@ -132,4 +139,11 @@ impl Timeline {
             .iter()
             .filter(move |occurrence| occurrence.is_active(t_s))
     }
+}
+
+/// Whether an occurrence of `happening` ends after `start_s`.
+fn lasts_beyond(occurrences: &[Occurrence], happening: Happening, start_s: f64) -> bool {
+    occurrences
+        .iter()
+        .any(|occurrence| occurrence.happening == happening && occurrence.end_s > start_s)
 }

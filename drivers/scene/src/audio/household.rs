@@ -3,7 +3,7 @@
 use super::Stretch;
 use super::tone::{band, grains, harmonics};
 use crate::Happening;
-use crate::bodies::{beats, shake};
+use crate::bodies::{Shake, beats};
 use crate::chance::{Draw, smooth, unit_at, white};
 use crate::numeric::{decay, ramp, sin_turns};
 
@@ -18,7 +18,7 @@ pub(super) fn glass(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     });
     let (from_s, to_s) = stretch.span_s();
     for (beat, at_s) in beats(Happening::GlassBreaking, seed).between(from_s - 1.0, to_s) {
-        stretch.once(at_s, 0.7, |since, sample| {
+        stretch.once(at_s, 0.55, |since, sample| {
             let crash = decay(since / 0.03) * white(seed ^ 9, sample);
             modes
                 .iter()
@@ -28,7 +28,7 @@ pub(super) fn glass(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         });
         // Pieces that land.
         for piece in 0..9u64 {
-            let own = seed ^ (beat as u64 * 16 + piece);
+            let own = seed ^ ((beat as u64).wrapping_mul(16).wrapping_add(piece));
             let late_s = 0.12 + 0.6 * unit_at(own, 1);
             let pitch_hz = 3000.0 + 4600.0 * f64::from(unit_at(own, 2));
             let loud = 0.4 * unit_at(own, 3);
@@ -108,9 +108,9 @@ pub(super) fn rattle(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         (0.002, 0.008),
     );
     let thud = draw.range(0.5, 0.9);
+    let shake = Shake::new(seed);
     stretch.throughout(|t_s, _| {
-        let (_, swing) = shake(seed, t_s);
-        let turn = sin_turns(swing).abs();
+        let turn = sin_turns(shake.swing_turns(t_s)).abs();
         let near_end = turn * turn * turn * turn;
         thud * near_end * (smooth(seed ^ 2, t_s * 180.0) + 0.5 * band(seed ^ 3, t_s, 1100.0, 500.0))
     });

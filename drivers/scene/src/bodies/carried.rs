@@ -13,13 +13,25 @@ pub(crate) fn roll_turns(seed: u64, since_s: f64) -> f32 {
     lifted * (draw.side() * draw.range(0.07, 0.19) + 0.035 * smooth(seed, since_s * 0.7))
 }
 
-/// The swings of a shaken device: how often a second, and where in its swing it is (in turns) at `since_s`.
-pub(crate) fn shake(seed: u64, since_s: f64) -> (f64, f64) {
-    let rate_hz = f64::from(Draw::new(seed, 24).range(3.0, 8.0));
-    (
-        rate_hz,
-        since_s * rate_hz + 0.3 * f64::from(smooth(seed, since_s * 3.0)),
-    )
+/// The swings of a shaken device.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shake {
+    seed: u64,
+    pub(crate) rate_hz: f64,
+}
+
+impl Shake {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            rate_hz: f64::from(Draw::new(seed, 24).range(3.0, 8.0)),
+        }
+    }
+
+    /// Where in its swing the device is, in turns, `since_s` after the shaking began.
+    pub(crate) fn swing_turns(&self, since_s: f64) -> f64 {
+        since_s * self.rate_hz + 0.3 * f64::from(smooth(self.seed, since_s * 3.0))
+    }
 }
 
 pub(crate) fn picked_up(cue: &Cue<'_>, scene: &mut Scene) {
@@ -135,7 +147,7 @@ pub(crate) fn shaken(cue: &Cue<'_>, scene: &mut Scene) {
     let reach = draw.range(0.1, 0.2);
     let slope = draw.range(-1.0, 1.0);
     // The exposure covers a good part of one swing, so everything stands there several times.
-    let (_, start) = shake(cue.seed, cue.since_s);
+    let start = Shake::new(cue.seed).swing_turns(cue.since_s);
     let ghosts = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(|step| {
         let at = start + step * 0.09;
         let x = sin_turns(at) * reach;

@@ -7,7 +7,7 @@ mod machines;
 mod nature;
 mod people;
 
-pub(crate) use carried::{roll_turns, shake};
+pub(crate) use carried::{Shake, roll_turns};
 pub(crate) use people::{fall, steps};
 
 use crate::chance::{Beats, Draw};
