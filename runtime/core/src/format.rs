@@ -23,7 +23,14 @@ pub enum Sense {
 
 impl Sense {
     /// Every sense, in the order of the paper's tables.
-    pub const ALL: [Self; 6] = [Self::Image, Self::Text, Self::Audio, Self::Depth, Self::Thermal, Self::Imu];
+    pub const ALL: [Self; 6] = [
+        Self::Image,
+        Self::Text,
+        Self::Audio,
+        Self::Depth,
+        Self::Thermal,
+        Self::Imu,
+    ];
 
     /// The name used in files and on the command line.
     pub const fn name(self) -> &'static str {
@@ -172,18 +179,33 @@ impl Format {
     pub fn frame_bytes(&self) -> Option<usize> {
         let area = |w: u32, h: u32| (w as usize).checked_mul(h as usize);
         match *self {
-            Self::Image { width, height, layout, .. } => match layout {
+            Self::Image {
+                width,
+                height,
+                layout,
+                ..
+            } => match layout {
                 PixelLayout::Rgb8 | PixelLayout::Bgr8 => area(width, height)?.checked_mul(3),
                 PixelLayout::Gray8 => area(width, height),
                 PixelLayout::Jpeg | PixelLayout::Png => None,
             },
             Self::Audio { .. } => None,
-            Self::Thermal { width, height, unit, .. } => area(width, height)?.checked_mul(match unit {
+            Self::Thermal {
+                width,
+                height,
+                unit,
+                ..
+            } => area(width, height)?.checked_mul(match unit {
                 ThermalUnit::KelvinPerCount(_) => 2,
                 ThermalUnit::Gray8 => 1,
                 ThermalUnit::KelvinF32 => 4,
             }),
-            Self::Depth { width, height, unit, .. } => area(width, height)?.checked_mul(match unit {
+            Self::Depth {
+                width,
+                height,
+                unit,
+                ..
+            } => area(width, height)?.checked_mul(match unit {
                 DepthUnit::MetresPerCount(_) => 2,
                 DepthUnit::MetresF32 => 4,
             }),
@@ -194,7 +216,9 @@ impl Format {
     /// Bytes of one sample of all channels; sound packets must be a multiple of it. 0 for other senses.
     pub const fn audio_sample_bytes(&self) -> usize {
         match *self {
-            Self::Audio { channels, sample, .. } => {
+            Self::Audio {
+                channels, sample, ..
+            } => {
                 channels as usize
                     * match sample {
                         AudioSample::I16 => 2,
@@ -220,14 +244,34 @@ impl Format {
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Image { width, height, layout, rate_hz } => {
+            Self::Image {
+                width,
+                height,
+                layout,
+                rate_hz,
+            } => {
                 write!(f, "image {width}x{height} {layout:?} at {rate_hz} Hz")
             }
-            Self::Audio { rate_hz, channels, sample } => write!(f, "audio {rate_hz} Hz x{channels} {sample:?}"),
-            Self::Thermal { width, height, unit, rate_hz } => {
+            Self::Audio {
+                rate_hz,
+                channels,
+                sample,
+            } => write!(f, "audio {rate_hz} Hz x{channels} {sample:?}"),
+            Self::Thermal {
+                width,
+                height,
+                unit,
+                rate_hz,
+            } => {
                 write!(f, "thermal {width}x{height} {unit:?} at {rate_hz} Hz")
             }
-            Self::Depth { width, height, unit, rate_hz, .. } => {
+            Self::Depth {
+                width,
+                height,
+                unit,
+                rate_hz,
+                ..
+            } => {
                 write!(f, "depth {width}x{height} {unit:?} at {rate_hz} Hz")
             }
             Self::Imu { rate_hz } => write!(f, "imu at {rate_hz} Hz"),

@@ -21,7 +21,7 @@ pub mod frame;
 pub mod time;
 pub mod window;
 
-pub use embedding::{EncodeError, Embedding, EmbeddingError, Encoder, EncoderSpec, SpaceId};
+pub use embedding::{Embedding, EmbeddingError, EncodeError, Encoder, EncoderSpec, SpaceId};
 pub use event::{Event, Evidence, Phase};
 pub use format::{AudioSample, DepthUnit, Format, PixelLayout, Sense, ThermalUnit};
 pub use frame::{Driver, ErrorKind, Found, Frame, Reading, Source, SourceError};

@@ -58,7 +58,14 @@ pub struct Window {
 impl Window {
     /// An empty window of `stream`.
     pub fn new(stream: StreamId, format: Format) -> Self {
-        Self { stream, format, span: Span::default(), coverage: 0.0, frames: Vec::new(), bytes: Vec::new() }
+        Self {
+            stream,
+            format,
+            span: Span::default(),
+            coverage: 0.0,
+            frames: Vec::new(),
+            bytes: Vec::new(),
+        }
     }
 
     /// Forgets the frames, keeps the buffers.
@@ -78,7 +85,9 @@ impl Window {
     }
 
     /// The frames with their capture times, oldest first.
-    pub fn frames(&self) -> impl DoubleEndedIterator<Item = (Timestamp, &[u8])> + ExactSizeIterator {
+    pub fn frames(
+        &self,
+    ) -> impl DoubleEndedIterator<Item = (Timestamp, &[u8])> + ExactSizeIterator {
         (0..self.frames.len()).map(|i| {
             let start = if i == 0 { 0 } else { self.frames[i - 1].1 };
             (self.frames[i].0, &self.bytes[start..self.frames[i].1])
