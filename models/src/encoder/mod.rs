@@ -1,0 +1,150 @@
+//! The encoders of an open pack: windows in, unit vectors out.
+//!
+//! [`PackEncoders`] opens one session per sense, when that sense is asked for: a device without a camera never loads the
+//! image encoder. An encoder prepares every window by the pack's recipe ([`crate::input`]), runs the model once for the
+//! whole batch, and answers window by window: a bad one does not cost its neighbours.
+//!
+//! [`files`] turns single files into windows, for `sensebind embed`.
+
+pub mod files;
+mod model;
+mod sense;
+mod text;
+mod window;
+
+pub use text::TextEncoder;
+
+use crate::input::InputError;
+use crate::manifest::SenseEntry;
+use crate::pack::{Pack, PackError};
+use crate::session::{Runtime, Session, SessionError, Threads};
+use model::Model;
+use sense::{AudioInput, DepthInput, ImageInput, ImuInput, ThermalInput};
+use sensebind_core::{Encoder, EncoderSpec, Sense, SpaceId};
+use std::time::Duration;
+use window::{WindowEncoder, WindowInput};
+
+/// An encoder of a pack could not be made ready.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The pack has no such sense, or its file is not there.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// The graph could not be loaded.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// The recipe in the pack's manifest is impossible.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// The recipe gives another shape than the graph takes.
+    #[error("the pack's {sense} recipe gives {recipe:?} per window, its graph takes {graph:?}: import the pack again")]
+    Shape {
+        /// Whose entry.
+        sense: Sense,
+        /// Shape of one item by the recipe.
+        recipe: Vec<usize>,
+        /// Shape of the graph's input, the batch first; -1 is any size.
+        graph: Vec<i64>,
+    },
+    /// A length of time in the manifest is impossible.
+    #[error("the pack's {sense} {field} is {value}, expected seconds from 0 to 3600")]
+    Seconds {
+        /// Whose entry.
+        sense: Sense,
+        /// `window_s` or `hop_s`.
+        field: &'static str,
+        /// What it says.
+        value: f64,
+    },
+}
+
+/// Opens the encoders of one pack, sense by sense.
+#[derive(Debug, Clone, Copy)]
+pub struct PackEncoders<'a> {
+    pack: &'a Pack,
+    runtime: &'a Runtime,
+    threads: Threads,
+}
+
+impl<'a> PackEncoders<'a> {
+    /// Encoders of `pack`, each running on `threads`. Loads nothing yet.
+    pub fn new(pack: &'a Pack, runtime: &'a Runtime, threads: Threads) -> Self {
+        Self { pack, runtime, threads }
+    }
+
+    /// Loads the encoder of a sensor's sense. Blocks while the graph is read.
+    ///
+    /// # Errors
+    /// [`OpenError::Pack`] when the pack lacks it (text is none of the sensors': see [`text`](Self::text)),
+    /// [`OpenError::Session`] when its graph cannot run, [`OpenError::Input`] for an impossible recipe.
+    pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, OpenError> {
+        let m = self.pack.manifest();
+        match sense {
+            Sense::Image => self.open(sense, m.image.as_ref(), ImageInput::new),
+            Sense::Audio => self.open(sense, m.audio.as_ref(), AudioInput::new),
+            Sense::Depth => self.open(sense, m.depth.as_ref(), DepthInput::new),
+            Sense::Thermal => self.open(sense, m.thermal.as_ref(), ThermalInput::new),
+            Sense::Imu => self.open(sense, m.imu.as_ref(), ImuInput::new),
+            Sense::Text => Err(self.missing(sense)),
+        }
+    }
+
+    /// Loads the text encoder and its vocabulary. Blocks while the graph is read.
+    ///
+    /// # Errors
+    /// As [`encoder`](Self::encoder).
+    pub fn text(&self) -> Result<TextEncoder, OpenError> {
+        let entry = self.pack.manifest().text.as_ref().ok_or_else(|| self.missing(Sense::Text))?;
+        TextEncoder::new(self.model(Sense::Text, entry)?, &entry.input)
+    }
+
+    fn open<R, I: WindowInput + 'static>(
+        &self,
+        sense: Sense,
+        entry: Option<&SenseEntry<R>>,
+        input: impl FnOnce(&R) -> Result<I, InputError>,
+    ) -> Result<Box<dyn Encoder>, OpenError> {
+        let entry = entry.ok_or_else(|| self.missing(sense))?;
+        // The recipe first: it is checked in microseconds, a graph may take seconds to load.
+        let input = input(&entry.input)?;
+        let model = self.model(sense, entry)?;
+        let (item, graph) = (input.item(), model.input_shape());
+        let fits = |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
+        if graph.len() != item.len() + 1 || !item.iter().zip(&graph[1..]).all(fits) {
+            return Err(OpenError::Shape { sense, recipe: item, graph: graph.to_vec() });
+        }
+        Ok(Box::new(WindowEncoder::new(model, input)))
+    }
+
+    fn model<R>(&self, sense: Sense, entry: &SenseEntry<R>) -> Result<Model, OpenError> {
+        let seconds = |field, value| {
+            Duration::try_from_secs_f64(value)
+                .ok()
+                .filter(|d| d.as_secs() <= 3600)
+                .ok_or(OpenError::Seconds { sense, field, value })
+        };
+        let space = &self.pack.manifest().space;
+        let spec = EncoderSpec {
+            sense,
+            space: SpaceId::new(&space.id),
+            dim: space.dim,
+            logit_scale: entry.logit_scale,
+            window: seconds("window_s", entry.window_s)?,
+            hop: seconds("hop_s", entry.hop_s)?,
+        };
+        let graph = self.pack.graph_path(sense)?;
+        Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
+    }
+
+    fn missing(&self, sense: Sense) -> OpenError {
+        match self.pack.graph_path(sense) {
+            Err(e) => OpenError::Pack(e),
+            // Only text has a graph and yet no sensor.
+            Ok(_) => OpenError::Input(InputError::Recipe {
+                sense,
+                why: "it encodes phrases, not windows of a sensor".into(),
+            }),
+        }
+    }
+}
