@@ -1,0 +1,15 @@
+//! Writes an encoder as an ONNX graph, straight from a checkpoint.
+//!
+//! [`Graph`] collects operators of the standard domain (opset 20: `LayerNormalization`, `Gelu`) and the *recipes* of
+//! its weights; [`Graph::write`] then streams the file, one tensor in memory at a time. [`layers`] are the parts a
+//! transformer is built from.
+
+mod builder;
+pub(crate) mod layers;
+mod onnx;
+mod weights;
+mod write;
+
+pub(crate) use builder::{Dim, Graph, InputType, Value};
+pub(crate) use weights::{Recipe, Weights};
+pub use write::WriteError;
