@@ -131,8 +131,9 @@ impl Track {
                 run.hold(now, &fused);
                 self.report(now, desk, out);
             } else {
-                // The window that fell lies as much later than the last that held as their steps do.
-                run.fell = Some(centre(run.held_window).after(now.since(run.held)).min(now));
+                // Centre of the window that fell, of the stream that spoke loudest; never beyond what it heard.
+                let last = run.held_window;
+                run.fell = Some(centre(last).after(now.since(last.end)).min(last.end));
                 self.pass(now, Now::Open, desk, out);
             }
             return;
