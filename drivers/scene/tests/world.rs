@@ -68,7 +68,7 @@ fn fingerprint(world: &World, t_s: f64) -> u64 {
 
 #[test]
 fn the_same_seeds_give_the_same_bytes() {
-    let prints: Vec<u64> = [(1, 4.5), (1, 24.0), (9, 14.0)]
+    let prints: Vec<u64> = [(1, 4.5), (1, 24.0), (9, 14.0), (9, 29.5), (9, 38.0)]
         .into_iter()
         .map(|(seed, t_s)| fingerprint(&World::new(seed, Timeline::demo(seed)), t_s))
         .collect();
@@ -76,9 +76,11 @@ fn the_same_seeds_give_the_same_bytes() {
     assert_eq!(
         prints,
         [
-            0x61fb_7d1f_0d94_7b02,
+            0x98d0_ba4e_14a3_a6f7,
             0xa7bf_00b4_4b58_9b56,
-            0x22cb_f818_14d8_c1ca
+            0x22cb_f818_14d8_c1ca,
+            0xc5da_ad96_ebfd_3b6d,
+            0xa3fc_261d_3e8a_3410
         ],
         "{prints:#x?}"
     );

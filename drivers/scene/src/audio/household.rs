@@ -9,23 +9,23 @@ use crate::numeric::{decay, ramp, sin_turns};
 
 pub(super) fn glass(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let seed = stretch.seed;
-    let modes: [(f64, f32, f32); 12] = core::array::from_fn(|_| {
+    let modes: [(f64, f32, f32); 10] = core::array::from_fn(|_| {
         (
             f64::from(draw.range(2200.0, 7600.0)),
-            draw.range(0.03, 0.22),
+            draw.range(0.03, 0.16),
             draw.range(0.04, 0.2),
         )
     });
     let (from_s, to_s) = stretch.span_s();
     for (beat, at_s) in beats(Happening::GlassBreaking, seed).between(from_s - 1.0, to_s) {
-        stretch.once(at_s, 0.55, |since, sample| {
-            let crash = decay(since / 0.03) * white(seed ^ 9, sample);
-            modes
-                .iter()
-                .fold(0.8 * crash, |sum, &(pitch_hz, fading_s, loud)| {
-                    sum + loud * decay(since / fading_s) * sin_turns(f64::from(since) * pitch_hz)
-                })
+        stretch.once(at_s, 0.2, |since, sample| {
+            0.8 * decay(since / 0.03) * white(seed ^ 9, sample)
         });
+        for &(pitch_hz, fading_s, loud) in &modes {
+            stretch.once(at_s, f64::from(fading_s) * 5.0, |since, _| {
+                loud * decay(since / fading_s) * sin_turns(f64::from(since) * pitch_hz)
+            });
+        }
         // Pieces that land.
         for piece in 0..9u64 {
             let own = seed ^ ((beat as u64).wrapping_mul(16).wrapping_add(piece));
@@ -103,9 +103,9 @@ pub(super) fn rattle(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     grains(
         stretch,
         seed ^ 1,
-        f64::from(draw.range(90.0, 160.0)),
+        f64::from(draw.range(60.0, 110.0)),
         (700.0, 4200.0),
-        (0.002, 0.008),
+        (0.0015, 0.005),
     );
     let thud = draw.range(0.5, 0.9);
     let shake = Shake::new(seed);

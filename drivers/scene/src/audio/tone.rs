@@ -6,15 +6,30 @@ use crate::numeric::{cos_turns, decay, sin_turns};
 
 /// The sum of harmonics 1, 2, ... with these weights, at a phase of the fundamental in turns.
 pub(super) fn harmonics(phase: f64, weights: &[f32]) -> f32 {
-    let twice = 2.0 * cos_turns(phase);
-    let (mut before, mut now) = (0.0, sin_turns(phase));
-    let mut sum = 0.0;
-    // sin((k+1)x) = 2 cos(x) sin(kx) - sin((k-1)x)
-    for weight in weights {
-        sum += weight * now;
-        (before, now) = (now, twice * now - before);
+    let (sin, cos) = (sin_turns(phase), cos_turns(phase));
+    let twice = 2.0 * cos;
+    let second = twice * sin;
+    let third = twice * second - sin;
+    let cos_two = twice * cos - 1.0;
+    // Four neighbours at a time, which the compiler turns into one vector:
+    // sin((k+4)x) = 2 cos(4x) sin(kx) - sin((k-4)x).
+    let stride = 2.0 * (2.0 * cos_two * cos_two - 1.0);
+    let mut now = [sin, second, third, twice * third - second];
+    let mut before = [-third, -second, -sin, 0.0];
+    let mut sums = [0.0f32; 4];
+    let (fours, rest) = weights.as_chunks::<4>();
+    for four in fours {
+        for lane in 0..4 {
+            sums[lane] += four[lane] * now[lane];
+            let next = stride * now[lane] - before[lane];
+            before[lane] = now[lane];
+            now[lane] = next;
+        }
     }
-    sum
+    for (sum, (weight, value)) in sums.iter_mut().zip(rest.iter().zip(now)) {
+        *sum += weight * value;
+    }
+    (sums[0] + sums[1]) + (sums[2] + sums[3])
 }
 
 /// The phase in turns, `at_s` into a pitch that runs in straight lines through (seconds, hertz) points.
