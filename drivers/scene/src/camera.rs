@@ -3,7 +3,8 @@
 use crate::Size;
 use crate::bodies::{Blur, Scene};
 use crate::chance::normal;
-use crate::patch::{Paint, Rgb, extent, paint};
+use crate::patch::{Paint, Rgb};
+use crate::raster::{extent, paint};
 use crate::stage::Stage;
 
 /// Paints `scene` as RGB8. `frame_seed` is the seed of this frame's noise.

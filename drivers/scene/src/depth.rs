@@ -4,7 +4,8 @@
 use crate::DEPTH_SIZE;
 use crate::bodies::Scene;
 use crate::chance::{normal, unit_at};
-use crate::patch::{Range, paint};
+use crate::patch::Range;
+use crate::raster::paint;
 use crate::stage::Stage;
 
 /// Nearest and furthest distance with a return, in metres.

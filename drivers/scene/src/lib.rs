@@ -27,6 +27,7 @@ mod happening;
 mod imu;
 mod numeric;
 mod patch;
+mod raster;
 mod stage;
 mod thermal;
 mod timeline;

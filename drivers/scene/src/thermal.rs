@@ -3,7 +3,7 @@
 
 use crate::bodies::Scene;
 use crate::chance::{Draw, normal};
-use crate::patch::paint;
+use crate::raster::paint;
 use crate::stage::Stage;
 use crate::{THERMAL_SIZE, chance};
 
