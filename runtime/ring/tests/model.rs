@@ -309,3 +309,20 @@ fn impossible_rings_are_refused_with_words() {
         .is_err()
     );
 }
+
+#[test]
+fn a_ring_can_move_to_the_thread_that_reads_the_sensor() {
+    fn moves<T: Send>(_: &T) {}
+    let format = Format::Imu { rate_hz: 100.0 };
+    moves(
+        &Ring::new(
+            StreamId::new("/imu"),
+            format,
+            Capacity {
+                bytes: 24,
+                frames: 1,
+            },
+        )
+        .unwrap(),
+    );
+}

@@ -15,9 +15,9 @@
 //! # From steps to an event
 //! `k` hits in the last `n` steps begin an event. It starts at the centre of the first hit's window: a window crosses
 //! the threshold when an event fills a part of it, so its start would be too early and its end too late. The event lasts
-//! while the fused score stays at or above `off`; it ends at the centre of the window in which it fell, or, when its streams
-//! fall silent for `stale`, at the end of the last window. A new hit within `merge_gap` carries it on. An event is
-//! reported once it has lasted `min_length`; then the label rests for `cooldown`.
+//! while the fused score stays at or above `off`; it ends at the centre of the window in which it fell, or, when its
+//! streams fall silent for `stale`, at the end of the last window. A new hit within `merge_gap` carries it on. An event
+//! is reported once it has lasted `min_length`; then the label rests for `cooldown`.
 //!
 //! # Order
 //! Lines come out in the order of their decisions: steps ascending, labels in the order of the file. `id` counts begins
