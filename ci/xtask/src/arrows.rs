@@ -7,7 +7,7 @@ use std::fs;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::sources;
+use crate::fences;
 use crate::workspace::{Kind, Package, Workspace};
 
 /// One crate of ours and what it may use.
@@ -96,43 +96,15 @@ const TABLE: &[Row] = &[
     },
 ];
 
-/// A library that one crate keeps from the others.
-struct Fence {
-    /// The library, and every crate whose name goes on with `-`.
-    library: &'static str,
-    owner: &'static str,
-    /// The only file that may name it, where it is only one.
-    file: Option<&'static str>,
-    why: &'static str,
-}
-
-const FENCES: &[Fence] = &[
-    Fence {
-        library: "ort",
-        owner: "sensebind-models",
-        file: Some("models/src/session.rs"),
-        why: "one file knows ONNX Runtime, so that another engine is one file's change",
-    },
-    Fence {
-        library: "burn",
-        owner: "sensebind-bind",
-        file: None,
-        why: "training code never links into what runs on a device",
-    },
-];
-
-/// Files that may say `unsafe`, each with its reason. The lint `unsafe_code` stays denied everywhere else.
-const UNSAFE_FILES: &[(&str, &str)] = &[];
-
 /// Checks the crates' dependencies and their sources; prints the table when all is well.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let mut offences = edge_offences(&workspace.packages);
     offences.extend(lint_offences(&workspace.packages)?);
-    offences.extend(source_offences(workspace)?);
+    offences.extend(fences::source_offences(&workspace.root)?);
     if !offences.is_empty() {
         bail!("{}", offences.join("\n"));
     }
-    print!("{}", drawing(&workspace.packages));
+    print!("{}{}", drawing(&workspace.packages), fences::drawing());
     Ok(())
 }
 
@@ -175,25 +147,10 @@ fn edge_offences(packages: &[Package]) -> Vec<String> {
                     if in_tests { " (in tests)" } else { "" },
                 ));
             }
-            for fence in FENCES {
-                if fence.encloses(&dependency.name) && package.name != fence.owner {
-                    offences.push(format!(
-                        "{} -> {}: only {} may depend on it ({})",
-                        package.name, dependency.name, fence.owner, fence.why
-                    ));
-                }
-            }
+            offences.extend(fences::dependency_offence(&package.name, &dependency.name));
         }
     }
     offences
-}
-
-impl Fence {
-    fn encloses(&self, dependency: &str) -> bool {
-        dependency
-            .strip_prefix(self.library)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
-    }
 }
 
 /// The workspace's lints reach a crate only when its manifest asks for them.
@@ -212,42 +169,6 @@ fn lint_offences(packages: &[Package]) -> Result<Vec<String>> {
             offences.push(format!(
                 "{}: its Cargo.toml lacks `[lints] workspace = true`, so unsafe code and missing documentation pass",
                 package.name
-            ));
-        }
-    }
-    Ok(offences)
-}
-
-fn source_offences(workspace: &Workspace) -> Result<Vec<String>> {
-    let mut offences = Vec::new();
-    for file in sources::rust_files(&workspace.root)? {
-        let text = fs::read_to_string(workspace.root.join(&file))
-            .with_context(|| format!("{file} cannot be read"))?;
-        offences.extend(file_offences(&file, &text)?);
-    }
-    Ok(offences)
-}
-
-fn file_offences(file: &str, text: &str) -> Result<Vec<String>> {
-    let tokens = sources::tokens(file, text)?;
-    let mut offences = Vec::new();
-    for fence in FENCES {
-        if let Some(home) = fence.file
-            && file != home
-        {
-            for line in sources::lines_naming_crate(&tokens, fence.library) {
-                offences.push(format!(
-                    "{file}:{line}: names `{}`: only {home} may ({})",
-                    fence.library, fence.why
-                ));
-            }
-        }
-    }
-    if !UNSAFE_FILES.iter().any(|(named, _)| *named == file) {
-        for line in sources::lines_with_word(&tokens, "unsafe") {
-            offences.push(format!(
-                "{file}:{line}: `unsafe`: write it safely, or name the file with its reason in UNSAFE_FILES of \
-                 ci/xtask/src/arrows.rs"
             ));
         }
     }
@@ -284,25 +205,6 @@ fn drawing(packages: &[Package]) -> String {
         }
         text.push('\n');
     }
-    for fence in FENCES {
-        let _ = writeln!(
-            text,
-            "  {:<18} only in {}",
-            fence.library,
-            fence.file.unwrap_or(fence.owner)
-        );
-    }
-    let unsafe_files: Vec<&str> = UNSAFE_FILES.iter().map(|(file, _)| *file).collect();
-    let _ = writeln!(
-        text,
-        "  {:<18} {}",
-        "unsafe",
-        if unsafe_files.is_empty() {
-            "nowhere".to_owned()
-        } else {
-            format!("only in {}", unsafe_files.join(", "))
-        }
-    );
     text
 }
 
@@ -413,49 +315,6 @@ mod tests {
             offences
                 .iter()
                 .any(|offence| offence.starts_with("sensebind-core: in the table"))
-        );
-    }
-
-    #[test]
-    fn the_runtime_library_is_named_in_one_file_only() {
-        let text = "use ort::session::Session;\nfn f() { let _ = ort::init(); }\n";
-        assert!(
-            file_offences("models/src/session.rs", text)
-                .unwrap()
-                .is_empty()
-        );
-        let offences = file_offences("models/src/pack.rs", text).unwrap();
-        assert_eq!(offences.len(), 2, "{offences:?}");
-        assert!(
-            offences[0].starts_with("models/src/pack.rs:1:"),
-            "{offences:?}"
-        );
-        assert!(
-            offences[1].starts_with("models/src/pack.rs:2:"),
-            "{offences:?}"
-        );
-    }
-
-    #[test]
-    fn words_in_comments_and_strings_are_no_offence() {
-        let text = "//! Not unsafe; see ort::Session.\nconst A: &str = \"unsafe ort::\";\n#![deny(unsafe_code)]\n";
-        assert!(
-            file_offences("runtime/ring/src/lib.rs", text)
-                .unwrap()
-                .is_empty()
-        );
-    }
-
-    #[test]
-    fn unsafe_code_is_found_wherever_it_stands() {
-        let offences = file_offences(
-            "runtime/ring/src/lib.rs",
-            "fn f() {\n    unsafe { g() }\n}\n",
-        )
-        .unwrap();
-        assert!(
-            offences[0].starts_with("runtime/ring/src/lib.rs:2: `unsafe`"),
-            "{offences:?}"
         );
     }
 }

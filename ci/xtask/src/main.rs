@@ -8,6 +8,7 @@ use std::process::ExitCode;
 mod arrows;
 mod ci;
 mod docs;
+mod fences;
 mod licences;
 mod machine_paths;
 mod sources;
