@@ -45,7 +45,7 @@ impl ImuPreparer {
     }
 
     /// Appends `[6, samples]` numbers, channel after channel: acceleration x y z (m/s², gravity included), turning rate
-    /// x y z (rad/s). Output sample `i` stands for the interval that begins `i / rate_hz` seconds after `start`.
+    /// x y z (rad/s). Output sample `i` stands for the time `i / rate_hz` seconds after `start`.
     /// `times` and `samples` belong together, oldest first; those outside the window only help at its edges.
     ///
     /// # Errors
@@ -70,23 +70,20 @@ impl ImuPreparer {
         let spread_s = seconds(times[times.len() - 1]) - seconds(times[0]);
         let average =
             spread_s > 0.0 && (times.len() - 1) as f64 / spread_s >= 2.0 / step_s * (1.0 - 1e-9);
+        // An averaged interval is centred on its time, as an interpolated value is.
+        let half_s = if average { step_s / 2.0 } else { 0.0 };
         self.resampled.clear();
-        // Index of the first sample not before the wanted time; it only moves forwards.
+        // Index of the first sample not before the wanted interval; it only moves forwards.
         let mut after = 0;
         for i in 0..self.recipe.samples {
             let t = i as f64 * step_s;
-            while after < times.len() && seconds(times[after]) < t {
+            while after < times.len() && seconds(times[after]) < t - half_s {
                 after += 1;
             }
-            let within = samples[after..]
-                .iter()
-                .zip(&times[after..])
-                .take_while(|(_, s)| seconds(**s) < t + step_s);
+            let inside = samples[after..].iter().zip(&times[after..]).take_while(|(_, s)| seconds(**s) < t + half_s);
             let (mut sum, mut count) = ([0.0f64; 6], 0u32);
-            for (sample, _) in within.take_while(|_| average) {
-                sum.iter_mut()
-                    .zip(sample)
-                    .for_each(|(s, &x)| *s += f64::from(x));
+            for (sample, _) in inside {
+                sum.iter_mut().zip(sample).for_each(|(s, &x)| *s += f64::from(x));
                 count += 1;
             }
             self.resampled.push(if count > 0 {
