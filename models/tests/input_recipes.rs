@@ -2,15 +2,22 @@
 
 use sensebind_core::{AudioSample, DepthUnit, PixelLayout, ThermalUnit, Timestamp};
 use sensebind_models::input::{
-    DepthPreparer, ImuPreparer, LogMel, Resampler, ThermalPreparer, Tokenizer, clip_ranges, decode, decode_grey_png,
-    first_channel,
+    DepthPreparer, ImuPreparer, LogMel, Resampler, ThermalPreparer, Tokenizer, clip_ranges, decode,
+    decode_grey_png, first_channel,
 };
 use sensebind_models::manifest::{
     AudioRecipe, DepthRecipe, DepthRepresentation, ImuRecipe, TextRecipe, ThermalRecipe,
 };
 
 fn thermal() -> ThermalRecipe {
-    ThermalRecipe { size: 6, min_k: 280.0, max_k: 320.0, mean: 0.5, std: 0.25, provenance: String::new() }
+    ThermalRecipe {
+        size: 6,
+        min_k: 280.0,
+        max_k: 320.0,
+        mean: 0.5,
+        std: 0.25,
+        provenance: String::new(),
+    }
 }
 
 fn depth(representation: DepthRepresentation) -> DepthRecipe {
@@ -28,19 +35,31 @@ fn depth(representation: DepthRepresentation) -> DepthRecipe {
 }
 
 fn imu(rate_hz: f32, samples: usize) -> ImuRecipe {
-    ImuRecipe { rate_hz, samples, mean: [0.0; 6], std: [1.0; 6], provenance: String::new() }
+    ImuRecipe {
+        rate_hz,
+        samples,
+        mean: [0.0; 6],
+        std: [1.0; 6],
+        provenance: String::new(),
+    }
 }
 
 #[track_caller]
 fn assert_all(values: &[f32], expected: f32) {
     for (i, v) in values.iter().enumerate() {
-        assert!((v - expected).abs() < 1e-5, "element {i} is {v}, expected {expected}");
+        assert!(
+            (v - expected).abs() < 1e-5,
+            "element {i} is {v}, expected {expected}"
+        );
     }
 }
 
 fn run_thermal(unit: ThermalUnit, frame: &[u8]) -> (Vec<f32>, usize) {
     let mut out = Vec::new();
-    let filled = ThermalPreparer::new(&thermal(), 8, 6, unit).unwrap().append(frame, &mut out).unwrap();
+    let filled = ThermalPreparer::new(&thermal(), 8, 6, unit)
+        .unwrap()
+        .append(frame, &mut out)
+        .unwrap();
     assert_eq!(out.len(), 36);
     (out, filled)
 }
@@ -48,14 +67,26 @@ fn run_thermal(unit: ThermalUnit, frame: &[u8]) -> (Vec<f32>, usize) {
 #[test]
 fn the_same_temperature_in_every_unit_gives_the_same_numbers() {
     // 310 K is 0.75 of the range; (0.75 - 0.5) / 0.25 = 1.
-    let (out, filled) = run_thermal(ThermalUnit::KelvinPerCount(0.01), &31_000u16.to_le_bytes().repeat(48));
+    let (out, filled) = run_thermal(
+        ThermalUnit::KelvinPerCount(0.01),
+        &31_000u16.to_le_bytes().repeat(48),
+    );
     assert_all(&out, 1.0);
     assert_eq!(filled, 0);
-    assert_all(&run_thermal(ThermalUnit::KelvinF32, &310f32.to_le_bytes().repeat(48)).0, 1.0);
+    assert_all(
+        &run_thermal(ThermalUnit::KelvinF32, &310f32.to_le_bytes().repeat(48)).0,
+        1.0,
+    );
     assert_all(&run_thermal(ThermalUnit::Gray8, &[255; 48]).0, 2.0);
     // Outside the range: clamped.
-    assert_all(&run_thermal(ThermalUnit::KelvinF32, &900f32.to_le_bytes().repeat(48)).0, 2.0);
-    assert_all(&run_thermal(ThermalUnit::KelvinF32, &100f32.to_le_bytes().repeat(48)).0, -2.0);
+    assert_all(
+        &run_thermal(ThermalUnit::KelvinF32, &900f32.to_le_bytes().repeat(48)).0,
+        2.0,
+    );
+    assert_all(
+        &run_thermal(ThermalUnit::KelvinF32, &100f32.to_le_bytes().repeat(48)).0,
+        -2.0,
+    );
 }
 
 #[test]
@@ -69,9 +100,18 @@ fn a_dead_thermal_pixel_takes_its_neighbours_value_and_is_counted() {
         assert_eq!(filled, 1);
     }
     // Three of forty-eight are more than a twentieth.
-    let frame: Vec<u8> = (0..48).flat_map(|i| if i < 3 { 0f32 } else { 300.0 }.to_le_bytes()).collect();
+    let frame: Vec<u8> = (0..48)
+        .flat_map(|i| if i < 3 { 0f32 } else { 300.0 }.to_le_bytes())
+        .collect();
     let error = ThermalPreparer::new(&thermal(), 8, 6, ThermalUnit::KelvinF32).unwrap();
-    assert!(error.clone().append(&frame, &mut Vec::new()).unwrap_err().to_string().contains("3 of 48"));
+    assert!(
+        error
+            .clone()
+            .append(&frame, &mut Vec::new())
+            .unwrap_err()
+            .to_string()
+            .contains("3 of 48")
+    );
 }
 
 #[test]
@@ -85,9 +125,17 @@ fn a_wide_thermal_picture_is_cut_in_its_middle() {
     }
 }
 
-fn run_depth(recipe: &DepthRecipe, unit: DepthUnit, focal_px: Option<f32>, frame: &[u8]) -> (Vec<f32>, usize) {
+fn run_depth(
+    recipe: &DepthRecipe,
+    unit: DepthUnit,
+    focal_px: Option<f32>,
+    frame: &[u8],
+) -> (Vec<f32>, usize) {
     let mut out = Vec::new();
-    let holes = DepthPreparer::new(recipe, 6, 6, unit, focal_px).unwrap().append(frame, &mut out).unwrap();
+    let holes = DepthPreparer::new(recipe, 6, 6, unit, focal_px)
+        .unwrap()
+        .append(frame, &mut out)
+        .unwrap();
     assert_eq!(out.len(), 36);
     (out, holes)
 }
@@ -97,17 +145,56 @@ fn metres_and_millimetres_give_the_same_numbers_metric_and_as_disparity() {
     let millimetres = 2500u16.to_le_bytes().repeat(36);
     let metres = 2.5f32.to_le_bytes().repeat(36);
     let metric = depth(DepthRepresentation::Metric);
-    assert_all(&run_depth(&metric, DepthUnit::MetresPerCount(0.001), None, &millimetres).0, 2.5 / 75.0);
-    assert_all(&run_depth(&metric, DepthUnit::MetresF32, None, &metres).0, 2.5 / 75.0);
+    assert_all(
+        &run_depth(
+            &metric,
+            DepthUnit::MetresPerCount(0.001),
+            None,
+            &millimetres,
+        )
+        .0,
+        2.5 / 75.0,
+    );
+    assert_all(
+        &run_depth(&metric, DepthUnit::MetresF32, None, &metres).0,
+        2.5 / 75.0,
+    );
     // 0.075 m × 500 px / 2.5 m = 15 px, of 75.
-    let disparity = depth(DepthRepresentation::Disparity { baseline_m: 0.075, focal_px: 500.0 });
-    assert_all(&run_depth(&disparity, DepthUnit::MetresF32, None, &metres).0, 0.2);
+    let disparity = depth(DepthRepresentation::Disparity {
+        baseline_m: 0.075,
+        focal_px: 500.0,
+    });
+    assert_all(
+        &run_depth(&disparity, DepthUnit::MetresF32, None, &metres).0,
+        0.2,
+    );
     // The stream's own focal length wins.
-    assert_all(&run_depth(&disparity, DepthUnit::MetresF32, Some(1000.0), &metres).0, 0.4);
+    assert_all(
+        &run_depth(&disparity, DepthUnit::MetresF32, Some(1000.0), &metres).0,
+        0.4,
+    );
     // Nearer than 0.1 m counts as 0.1 m: 375 px, clamped to 75.
-    assert_all(&run_depth(&disparity, DepthUnit::MetresF32, None, &0.01f32.to_le_bytes().repeat(36)).0, 1.0);
+    assert_all(
+        &run_depth(
+            &disparity,
+            DepthUnit::MetresF32,
+            None,
+            &0.01f32.to_le_bytes().repeat(36),
+        )
+        .0,
+        1.0,
+    );
     // Farther than 8 m counts as 8 m.
-    assert_all(&run_depth(&metric, DepthUnit::MetresF32, None, &60f32.to_le_bytes().repeat(36)).0, 8.0 / 75.0);
+    assert_all(
+        &run_depth(
+            &metric,
+            DepthUnit::MetresF32,
+            None,
+            &60f32.to_le_bytes().repeat(36),
+        )
+        .0,
+        8.0 / 75.0,
+    );
 }
 
 #[test]
@@ -115,7 +202,10 @@ fn holes_take_the_nearest_valid_depth() {
     let metric = depth(DepthRepresentation::Metric);
     // Only the left column (1 m) and the right column (3 m) have a distance.
     let row = [1.0, 0.0, f32::NAN, f32::INFINITY, -2.0, 3.0f32];
-    let frame: Vec<u8> = (0..6).flat_map(|_| row).flat_map(f32::to_le_bytes).collect();
+    let frame: Vec<u8> = (0..6)
+        .flat_map(|_| row)
+        .flat_map(f32::to_le_bytes)
+        .collect();
     let (out, holes) = run_depth(&metric, DepthUnit::MetresF32, None, &frame);
     assert_eq!(holes, 24);
     for row in out.chunks_exact(6) {
@@ -140,21 +230,34 @@ fn hole_filling_agrees_with_a_search_of_all_pixels() {
     let plane: Vec<f32> = (0..width * height)
         .map(|i| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if state >> 24 < 20 { 1.0 + i as f32 * 0.01 } else { 0.0 }
+            if state >> 24 < 20 {
+                1.0 + i as f32 * 0.01
+            } else {
+                0.0
+            }
         })
         .collect();
     // A size equal to the height: nothing is resized, columns 3..20 remain.
-    let recipe = DepthRecipe { size: 17, divisor: 1.0, ..depth(DepthRepresentation::Metric) };
+    let recipe = DepthRecipe {
+        size: 17,
+        divisor: 1.0,
+        ..depth(DepthRepresentation::Metric)
+    };
     let mut out = Vec::new();
     let bytes: Vec<u8> = plane.iter().flat_map(|m| m.to_le_bytes()).collect();
-    DepthPreparer::new(&recipe, 23, 17, DepthUnit::MetresF32, None).unwrap().append(&bytes, &mut out).unwrap();
+    DepthPreparer::new(&recipe, 23, 17, DepthUnit::MetresF32, None)
+        .unwrap()
+        .append(&bytes, &mut out)
+        .unwrap();
     for (i, &got) in out.iter().enumerate() {
         let (x, y) = (i % 17 + 3, i / 17);
         let distance = |j: usize| (j % width).abs_diff(x).pow(2) + (j / width).abs_diff(y).pow(2);
         let valid = (0..plane.len()).filter(|&j| plane[j] > 0.0);
         let least = valid.clone().map(distance).min().unwrap();
         assert!(
-            valid.filter(|&j| distance(j) == least).any(|j| (plane[j] - got).abs() < 1e-4),
+            valid
+                .filter(|&j| distance(j) == least)
+                .any(|j| (plane[j] - got).abs() < 1e-4),
             "column {x}, row {y}: {got} is not at the least distance {least}"
         );
     }
@@ -165,25 +268,35 @@ fn sine(rate_hz: f64, seconds: f64, hz: f64) -> (Vec<Timestamp>, Vec<[f32; 6]>) 
         .map(|i| {
             let t = i as f64 / rate_hz;
             let s = (std::f64::consts::TAU * hz * t).sin() as f32;
-            (Timestamp::from_nanos(5_000_000_000 + (t * 1e9) as u64), [s, 2.0 * s, 9.81, -s, 0.5, 0.0])
+            (
+                Timestamp::from_nanos(5_000_000_000 + (t * 1e9) as u64),
+                [s, 2.0 * s, 9.81, -s, 0.5, 0.0],
+            )
         })
         .unzip()
 }
 
 #[test]
 fn imu_is_resampled_by_capture_time_and_laid_out_channel_after_channel() {
-    let start = Timestamp::from_nanos(5_000_000_000);
+    // The recording begins 0.1 s before the window.
+    let start = Timestamp::from_nanos(5_100_000_000);
     // (sensor rate, tolerance): slower, equal, faster, and so much faster that it is averaged.
     for (rate_hz, tolerance) in [(93.0, 0.02), (200.0, 1e-5), (333.0, 0.01), (1600.0, 0.005)] {
         let (times, samples) = sine(rate_hz, 2.2, 2.0);
         let mut out = Vec::new();
-        ImuPreparer::new(&imu(200.0, 400)).unwrap().append(start, &times, &samples, &mut out).unwrap();
+        ImuPreparer::new(&imu(200.0, 400))
+            .unwrap()
+            .append(start, &times, &samples, &mut out)
+            .unwrap();
         assert_eq!(out.len(), 6 * 400);
         for i in 0..400 {
-            let s = (std::f64::consts::TAU * 2.0 * i as f64 / 200.0).sin() as f32;
+            let s = (std::f64::consts::TAU * 2.0 * (0.1 + i as f64 / 200.0)).sin() as f32;
             for (channel, expected) in [s, 2.0 * s, 9.81, -s, 0.5, 0.0].into_iter().enumerate() {
                 let got = out[channel * 400 + i];
-                assert!((got - expected).abs() <= 2.0 * tolerance, "{rate_hz} Hz, {channel}, {i}: {got} for {expected}");
+                assert!(
+                    (got - expected).abs() <= 2.0 * tolerance,
+                    "{rate_hz} Hz, {channel}, {i}: {got} for {expected}"
+                );
             }
         }
     }
@@ -195,16 +308,26 @@ fn fast_vibration_is_averaged_away_instead_of_aliased() {
     let (times, samples) = sine(1000.0, 1.1, 100.0);
     let mut out = Vec::new();
     let start = Timestamp::from_nanos(5_000_000_000);
-    ImuPreparer::new(&imu(50.0, 50)).unwrap().append(start, &times, &samples, &mut out).unwrap();
+    ImuPreparer::new(&imu(50.0, 50))
+        .unwrap()
+        .append(start, &times, &samples, &mut out)
+        .unwrap();
     assert!(out[..50].iter().all(|x| x.abs() < 0.01), "{:?}", &out[..50]);
 }
 
 #[test]
 fn imu_numbers_are_scaled_per_axis() {
-    let recipe = ImuRecipe { mean: [1.0, 0.0, 9.81, 0.0, 0.0, 0.0], std: [2.0, 1.0, 1.0, 1.0, 0.5, 1.0], ..imu(100.0, 4) };
+    let recipe = ImuRecipe {
+        mean: [1.0, 0.0, 9.81, 0.0, 0.0, 0.0],
+        std: [2.0, 1.0, 1.0, 1.0, 0.5, 1.0],
+        ..imu(100.0, 4)
+    };
     let mut out = Vec::new();
     let samples = [[3.0, 0.0, 9.81, 0.0, 0.25, 0.0]];
-    ImuPreparer::new(&recipe).unwrap().append(Timestamp::ZERO, &[Timestamp::ZERO], &samples, &mut out).unwrap();
+    ImuPreparer::new(&recipe)
+        .unwrap()
+        .append(Timestamp::ZERO, &[Timestamp::ZERO], &samples, &mut out)
+        .unwrap();
     assert_all(&out[..4], 1.0);
     assert_all(&out[8..12], 0.0);
     assert_all(&out[16..20], 0.5);
@@ -233,16 +356,29 @@ fn a_tone_lights_the_band_around_its_frequency() {
     let mel = |hz: f32| 1127.0 * (1.0 + hz / 700.0).ln();
     let step = (mel(8000.0) - mel(50.0)) / 41.0;
     for hz in [200.0f32, 1000.0, 4000.0] {
-        let tone: Vec<f32> = (0..16_000).map(|i| (std::f32::consts::TAU * hz * i as f32 / 16_000.0).sin()).collect();
+        let tone: Vec<f32> = (0..16_000)
+            .map(|i| (std::f32::consts::TAU * hz * i as f32 / 16_000.0).sin())
+            .collect();
         let mut out = Vec::new();
-        LogMel::new(&small_mel()).unwrap().append(&tone, &mut out).unwrap();
+        LogMel::new(&small_mel())
+            .unwrap()
+            .append(&tone, &mut out)
+            .unwrap();
         assert_eq!(out.len(), 40 * 60);
         let column: Vec<f32> = out.iter().skip(20).step_by(60).copied().collect();
-        let loudest = (0..40).max_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap();
+        let loudest = (0..40)
+            .max_by(|&a, &b| column[a].total_cmp(&column[b]))
+            .unwrap();
         let centre = mel(50.0) + (loudest as f32 + 1.0) * step;
-        assert!((centre - mel(hz)).abs() <= step, "{hz} Hz lights band {loudest}");
+        assert!(
+            (centre - mel(hz)).abs() <= step,
+            "{hz} Hz lights band {loudest}"
+        );
         // 49 frames of sound; what is left is padding: zero before the scaling.
-        assert!(out.chunks_exact(60).all(|row| row[49..].iter().all(|&x| x == 2.0)));
+        assert!(
+            out.chunks_exact(60)
+                .all(|row| row[49..].iter().all(|&x| x == 2.0))
+        );
     }
 }
 
@@ -261,27 +397,57 @@ fn a_constant_offset_changes_nothing_audible() {
 
 #[test]
 fn resampling_keeps_a_tone_and_its_length() {
-    for (from, to) in [(48_000, 16_000), (44_100, 16_000), (8_000, 16_000), (11_025, 16_000), (16_000, 16_000)] {
+    for (from, to) in [
+        (48_000, 16_000),
+        (44_100, 16_000),
+        (8_000, 16_000),
+        (11_025, 16_000),
+        (16_000, 16_000),
+    ] {
         let tone = |rate: u32, n: usize| -> Vec<f32> {
-            (0..n).map(|i| (std::f64::consts::TAU * 440.0 * i as f64 / f64::from(rate)).sin() as f32).collect()
+            (0..n)
+                .map(|i| (std::f64::consts::TAU * 440.0 * i as f64 / f64::from(rate)).sin() as f32)
+                .collect()
         };
-        let resampled = Resampler::new(from, to).unwrap().resample(&tone(from, from as usize / 2));
+        let resampled = Resampler::new(from, to)
+            .unwrap()
+            .resample(&tone(from, from as usize / 2));
         let length = (u64::from(from) / 2 * u64::from(to)).div_ceil(u64::from(from));
         assert_eq!(resampled.len() as u64, length);
         // Away from the ends, where the recording is taken as silent.
-        for (i, (got, want)) in resampled.iter().zip(tone(to, length as usize)).enumerate().skip(200).take(7000) {
-            assert!((got - want).abs() < 3e-3, "{from} to {to} Hz, sample {i}: {got} for {want}");
+        for (i, (got, want)) in resampled
+            .iter()
+            .zip(tone(to, length as usize))
+            .enumerate()
+            .skip(200)
+            .take(7000)
+        {
+            assert!(
+                (got - want).abs() < 3e-3,
+                "{from} to {to} Hz, sample {i}: {got} for {want}"
+            );
         }
     }
-    assert!(Resampler::new(48_000, 16_000).unwrap().resample(&[]).is_empty());
+    assert!(
+        Resampler::new(48_000, 16_000)
+            .unwrap()
+            .resample(&[])
+            .is_empty()
+    );
 }
 
 #[test]
 fn only_the_first_channel_is_heard() {
     let mut out = Vec::new();
-    let stereo: Vec<u8> = [16_384i16, 1, -32_768, 2].iter().flat_map(|s| s.to_le_bytes()).collect();
+    let stereo: Vec<u8> = [16_384i16, 1, -32_768, 2]
+        .iter()
+        .flat_map(|s| s.to_le_bytes())
+        .collect();
     first_channel(&stereo, AudioSample::I16, 2, &mut out).unwrap();
-    let floats: Vec<u8> = [0.25f32, 9.0].iter().flat_map(|s| s.to_le_bytes()).collect();
+    let floats: Vec<u8> = [0.25f32, 9.0]
+        .iter()
+        .flat_map(|s| s.to_le_bytes())
+        .collect();
     first_channel(&floats, AudioSample::F32, 2, &mut out).unwrap();
     assert_eq!(out, [0.5, -1.0, 0.25]);
 }
@@ -289,19 +455,37 @@ fn only_the_first_channel_is_heard() {
 #[test]
 fn a_recording_shorter_than_a_window_is_one_clip_many_times() {
     assert_eq!(clip_ranges(900, 100, 1000, 3), [0..900, 0..900, 0..900]);
-    assert_eq!(clip_ranges(3000, 100, 1000, 3), [0..1000, 1000..2000, 2000..3000]);
+    assert_eq!(
+        clip_ranges(3000, 100, 1000, 3),
+        [0..1000, 1000..2000, 2000..3000]
+    );
     assert_eq!(clip_ranges(3000, 100, 1000, 1), [0..1000]);
     assert_eq!(clip_ranges(3000, 0, 1000, 2), [0..1000, 0..1000]);
 }
 
 #[test]
 fn a_small_vocabulary_names_the_words_it_lacks() {
-    let whole = TextRecipe { tokenizer: "clip-bpe".into(), context: 8, known_ids: None };
+    let whole = TextRecipe {
+        tokenizer: "clip-bpe".into(),
+        context: 8,
+        known_ids: None,
+    };
     let all = Tokenizer::new(&whole).unwrap();
-    let mut ids: Vec<u32> = all.tokens("a dog barks").iter().map(|&id| id as u32).collect();
+    let mut ids: Vec<u32> = all
+        .tokens("a dog barks")
+        .iter()
+        .map(|&id| id as u32)
+        .collect();
     ids.sort_unstable();
-    let small = Tokenizer::new(&TextRecipe { known_ids: Some(ids), ..whole }).unwrap();
-    assert_eq!(small.unknown_words("A  Dog, an AXOLOTL!"), ["an", "axolotl"]);
+    let small = Tokenizer::new(&TextRecipe {
+        known_ids: Some(ids),
+        ..whole
+    })
+    .unwrap();
+    assert_eq!(
+        small.unknown_words("A  Dog, an AXOLOTL!"),
+        ["an", "axolotl"]
+    );
     assert!(all.unknown_words("axolotl").is_empty());
     // Ids are the vocabulary's in both; and a long phrase ends with the end token.
     assert_eq!(small.tokens("a dog"), all.tokens("a dog"));
@@ -311,10 +495,21 @@ fn a_small_vocabulary_names_the_words_it_lacks() {
 
 #[test]
 fn raw_layouts_become_rgb() {
-    assert_eq!(decode(PixelLayout::Bgr8, &[1, 2, 3], 1, 1).unwrap().bytes(), [3, 2, 1]);
-    assert_eq!(decode(PixelLayout::Gray8, &[9], 1, 1).unwrap().bytes(), [9, 9, 9]);
+    assert_eq!(
+        decode(PixelLayout::Bgr8, &[1, 2, 3], 1, 1).unwrap().bytes(),
+        [3, 2, 1]
+    );
+    assert_eq!(
+        decode(PixelLayout::Gray8, &[9], 1, 1).unwrap().bytes(),
+        [9, 9, 9]
+    );
     let grey = decode_grey_png(include_bytes!("golden_input/gray_161x129.png")).unwrap();
-    assert_eq!((grey.width, grey.height, grey.bits, grey.bytes.len()), (161, 129, 8, 161 * 129));
-    let error = decode_grey_png(include_bytes!("golden_input/sq_224.png")).unwrap_err().to_string();
+    assert_eq!(
+        (grey.width, grey.height, grey.bits, grey.bytes.len()),
+        (161, 129, 8, 161 * 129)
+    );
+    let error = decode_grey_png(include_bytes!("golden_input/sq_224.png"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("grey channel"), "{error}");
 }
