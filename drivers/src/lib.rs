@@ -17,6 +17,7 @@ use sensebind_core::Driver;
 pub mod audio_file;
 pub mod picture_folder;
 pub mod scene;
+pub mod sound_collection;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[

@@ -1,7 +1,7 @@
 //! Where in the file what lies: a walk over record heads that reads no picture and no sound.
 //!
-//! Made from the records themselves and not from the summary at the end, so it is the same for a log that is whole and
-//! one that was cut off. Reading then goes stretch by stretch in order of time.
+//! Made from the records themselves and not from the indexes at the end, so it is the same for a log that is whole and
+//! one that was cut off. The end is read for the channels that it repeats. Reading then goes stretch by stretch in order of time.
 
 use crate::RecordError;
 use crate::chunk::{RECORD_HEAD, record_head};
@@ -34,6 +34,13 @@ pub(crate) struct Stretch {
     pub(crate) first: u64,
     /// Channels that have messages in it, where known without opening it.
     pub(crate) channels: Option<BTreeSet<u16>>,
+}
+
+impl Stretch {
+    /// Whether it only declares schemas and channels.
+    pub(crate) fn has_no_messages(&self) -> bool {
+        !self.is_chunk && self.channels.as_ref().is_some_and(BTreeSet::is_empty)
+    }
 }
 
 /// How much a channel says and when.
@@ -118,35 +125,40 @@ pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
     let mut at = magic.len() as u64;
     loop {
         let left = length - at;
-        let mut head = [0; RECORD_HEAD];
-        if left < RECORD_HEAD as u64 {
-            index.bytes_lost = left;
-            return Ok(index);
-        }
-        file.read_exact(&mut head).map_err(read_error(at))?;
-        let (opcode, content) = record_head(&head).unwrap_or_default();
-        if matches!(opcode, op::DATA_END | op::FOOTER) {
-            index.is_whole = true;
-            return Ok(index);
-        }
-        let Some(size) = content
-            .checked_add(RECORD_HEAD as u64)
-            .filter(|&size| size <= left)
-        else {
-            index.bytes_lost = left;
-            return Ok(index);
+        let size = match read_record_head(&mut file, left).map_err(read_error(at))? {
+            Some((op::FOOTER, _)) => {
+                index.is_whole = true;
+                return Ok(index);
+            }
+            Some((opcode, content)) => {
+                // What follows repeats what came before; damage there costs nothing.
+                index.is_whole |= opcode == op::DATA_END;
+                let consumed = index
+                    .note(&mut file, opcode, at, content)
+                    .map_err(read_error(at))?;
+                skip(&mut file, content - consumed).map_err(read_error(at))?;
+                content + RECORD_HEAD as u64
+            }
+            None => {
+                if !index.is_whole {
+                    index.bytes_lost = left;
+                }
+                return Ok(index);
+            }
         };
-        if opcode == 0 {
-            // No record: the file was preallocated, or damage hit a length.
-            index.bytes_lost = left;
-            return Ok(index);
-        }
-        let consumed = index
-            .note(&mut file, opcode, at, content)
-            .map_err(read_error(at))?;
-        skip(&mut file, content - consumed).map_err(read_error(at))?;
         at += size;
     }
+}
+
+/// Opcode and length of content of the next record; `None` when it is not whole within the `left` bytes of the file, or
+/// is none: opcode 0 stands in files that were allocated before they were written.
+fn read_record_head(file: &mut impl Read, left: u64) -> io::Result<Option<(u8, u64)>> {
+    let mut head = [0; RECORD_HEAD];
+    let Some(room) = left.checked_sub(RECORD_HEAD as u64) else {
+        return Ok(None);
+    };
+    file.read_exact(&mut head)?;
+    Ok(record_head(&head).filter(|&(opcode, content)| opcode != 0 && content <= room))
 }
 
 impl Index {

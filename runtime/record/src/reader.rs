@@ -210,6 +210,7 @@ impl LogReader {
         };
         log.survey(&index.stretches, index.traffic)?;
         log.to_come = index.stretches;
+        log.to_come.retain(|stretch| !stretch.has_no_messages());
         log.to_come
             .sort_by_key(|stretch| Reverse((stretch.first, stretch.offset)));
         Ok(log)
@@ -404,7 +405,11 @@ impl LogReader {
         let mut schemas: HashMap<u16, String> = HashMap::new();
         let mut first_messages: Vec<(u16, Payload)> = Vec::new();
         let mut unsettled: BTreeSet<u16> = BTreeSet::new();
-        for stretch in stretches {
+        // Declarations come first, wherever they stand. A channel may be declared in a chunk that holds no message of it.
+        let (declarations, others): (Vec<_>, Vec<_>) = stretches
+            .iter()
+            .partition(|stretch| stretch.has_no_messages());
+        for stretch in declarations.into_iter().chain(others) {
             let news = |channel: &u16| {
                 unsettled.contains(channel)
                     || self
@@ -412,11 +417,15 @@ impl LogReader {
                         .get(channel)
                         .is_none_or(|role| matches!(role, Role::Truth))
             };
-            if stretch
+            let all_declared = traffic
+                .0
+                .keys()
+                .all(|channel| self.roles.contains_key(channel));
+            let has_news = stretch
                 .channels
                 .as_ref()
-                .is_some_and(|channels| stretch.is_chunk && !channels.iter().any(news))
-            {
+                .is_none_or(|channels| channels.iter().any(news));
+            if stretch.is_chunk && all_declared && !has_news {
                 continue;
             }
             // Damage is counted when its turn comes in `next`.
