@@ -1,0 +1,8 @@
+//! One file per verb.
+
+pub mod demo;
+pub mod embed;
+pub mod eval;
+pub mod pack;
+pub mod record;
+pub mod replay;

@@ -1,0 +1,153 @@
+//! Opening a pack, and the prompts that are compared in its space.
+
+use crate::exit::{Exit, Failure, OrExit};
+use crate::terminal;
+use sensebind_core::{Embedding, Encoder, Format, Sense, StreamId};
+use sensebind_engine::{DEFAULT_MIN_COVERAGE, Perceive};
+use sensebind_models::encoder::{PackEncoders, TextEncoder};
+use sensebind_models::pack::Pack;
+use sensebind_models::session::{Runtime, Threads};
+use sensebind_space::{Detector, PromptFile, PromptSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// What an empty moment is called where the prompts do not say so.
+const CONTRAST: &[&str] = &[
+    "nothing is happening",
+    "an empty room",
+    "a quiet street",
+    "silence",
+];
+
+/// Which pack.
+#[derive(Debug, clap::Args)]
+pub struct PackArg {
+    /// Folder of the model pack.
+    #[arg(long, value_name = "DIR", default_value_os_t = starter())]
+    pub pack: PathBuf,
+}
+
+/// The pack that ships, where this checkout or installation keeps it.
+fn starter() -> PathBuf {
+    let relative = Path::new("models/packs/starter");
+    std::env::current_exe()
+        .ok()
+        .and_then(|exe| {
+            exe.ancestors()
+                .map(|a| a.join(relative))
+                .find(|p| p.is_dir())
+        })
+        .unwrap_or_else(|| relative.to_owned())
+}
+
+/// A pack with ONNX Runtime loaded: everything that turns data into embeddings.
+#[derive(Debug)]
+pub struct Models {
+    /// The pack.
+    pub pack: Pack,
+    runtime: Runtime,
+}
+
+impl Models {
+    /// Opens a pack and says on stderr what it may be used for and what runs it.
+    ///
+    /// # Errors
+    /// With [`Exit::Model`].
+    pub fn open(dir: &Path) -> Result<Self, Failure> {
+        let pack = Pack::open(dir).or_exit(Exit::Model)?;
+        let runtime = Runtime::load(None).or_exit(Exit::Model)?;
+        let manifest = pack.manifest();
+        eprintln!(
+            "pack {} {} · space {} · licence {} (commercial use: {}) · ONNX Runtime on the CPU",
+            manifest.name,
+            manifest.version,
+            manifest.space.id,
+            manifest.licence,
+            format!("{:?}", manifest.commercial_use).to_lowercase(),
+        );
+        Ok(Self { pack, runtime })
+    }
+
+    fn encoders(&self) -> PackEncoders<'_> {
+        // Senses run side by side, one thread each: faster on small models than one sense on many threads, and the
+        // order of additions inside a model is fixed.
+        PackEncoders::new(&self.pack, &self.runtime, Threads(NonZeroUsize::MIN))
+    }
+
+    /// The encoder of one sense.
+    ///
+    /// # Errors
+    /// With [`Exit::Model`].
+    pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, Failure> {
+        self.encoders().encoder(sense).or_exit(Exit::Model)
+    }
+
+    /// The text encoder.
+    ///
+    /// # Errors
+    /// With [`Exit::Model`].
+    pub fn text(&self) -> Result<TextEncoder, Failure> {
+        self.encoders().text().or_exit(Exit::Model)
+    }
+
+    /// Encoders for the senses of `streams` that the pack has, joined with the prompts of a file (by default the
+    /// pack's own).
+    ///
+    /// # Errors
+    /// With [`Exit::Configuration`] for the prompts, [`Exit::Model`] for the rest.
+    pub fn perceive(
+        &self,
+        prompts: Option<&Path>,
+        streams: &[(StreamId, Format)],
+    ) -> Result<Perceive, Failure> {
+        let file = self.prompt_file(prompts)?;
+        let prompts = self.prompt_set(&file)?;
+        let senses: BTreeSet<Sense> = streams.iter().map(|(_, format)| format.sense()).collect();
+        let mut encoders = Vec::new();
+        for sense in senses {
+            if self.pack.graph_path(sense).is_ok() {
+                encoders.push(self.encoder(sense)?);
+            } else {
+                terminal::warning(format!(
+                    "the pack has no {sense} encoder: its streams are counted, not judged"
+                ));
+            }
+        }
+        let detector = Detector::new(&prompts);
+        Perceive::new(encoders, prompts, detector, DEFAULT_MIN_COVERAGE)
+            .or_exit(Exit::Configuration)
+    }
+
+    fn prompt_file(&self, path: Option<&Path>) -> Result<PromptFile, Failure> {
+        let path = path.map_or_else(|| self.pack.folder().join("prompts.toml"), Path::to_owned);
+        let text = std::fs::read_to_string(&path).map_err(|e| {
+            let remedy = "write one (see docs/prompts.md) and name it with --prompts";
+            Failure::new(
+                Exit::Configuration,
+                format!("{}: prompts cannot be read: {e}: {remedy}", path.display()),
+            )
+        })?;
+        PromptFile::parse(&text)
+            .map_err(|e| Failure::new(Exit::Configuration, format!("{}: {e}", path.display())))
+    }
+
+    fn prompt_set(&self, file: &PromptFile) -> Result<PromptSet, Failure> {
+        let mut text = self.text()?;
+        let mut phrases = file.phrases();
+        phrases.extend(CONTRAST);
+        for phrase in file.phrases() {
+            let unknown = text.tokenizer().unknown_words(phrase);
+            if !unknown.is_empty() {
+                let words = unknown.join(", ");
+                terminal::warning(format!(
+                    "the prompt {phrase:?} has words this pack never learned: {words}"
+                ));
+            }
+        }
+        let embeddings = text.encode(&phrases).or_exit(Exit::Model)?;
+        let by_phrase: BTreeMap<&str, Embedding> = phrases.into_iter().zip(embeddings).collect();
+        PromptSet::new(file, CONTRAST, |phrase| by_phrase.get(phrase).cloned())
+            .or_exit(Exit::Configuration)
+    }
+}
