@@ -10,6 +10,7 @@ use sensebind_core::{
 use std::fmt;
 use std::fs::File;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use symphonia::core::audio::GenericAudioBufferRef;
@@ -269,9 +270,15 @@ impl Packets {
             });
         }
         let stream = MediaSourceStream::new(Box::new(file), Default::default());
-        let reader = symphonia::default::get_probe()
-            .probe(&Hint::new(), stream, Default::default(), Default::default())
-            .map_err(|e| unsupported(e.to_string()))?;
+        let probe = || {
+            symphonia::default::get_probe().probe(
+                &Hint::new(),
+                stream,
+                Default::default(),
+                Default::default(),
+            )
+        };
+        let reader = guarded(probe).map_err(|e| unsupported(e.to_string()))?;
         let track = reader
             .default_track(TrackType::Audio)
             .ok_or_else(|| unsupported("no sound track".to_owned()))?;
@@ -297,9 +304,11 @@ impl Packets {
                 "expected 1 to {MAX_CHANNELS} channels, found {channels}"
             )));
         }
-        let decoder = symphonia::default::get_codecs()
-            .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-            .map_err(|e| unsupported(e.to_string()))?;
+        let make_decoder = || {
+            symphonia::default::get_codecs()
+                .make_audio_decoder(parameters, &AudioDecoderOptions::default())
+        };
+        let decoder = guarded(make_decoder).map_err(|e| unsupported(e.to_string()))?;
         let (track, bits) = (track.id, parameters.bits_per_sample);
         Ok(Self {
             path: path.to_owned(),
@@ -328,7 +337,7 @@ impl Packets {
             why,
         };
         loop {
-            let packet = match self.reader.next_packet() {
+            let packet = match guarded(|| self.reader.next_packet()) {
                 Ok(Some(packet)) => packet,
                 Ok(None) => return Ok(None),
                 Err(Error::IoError(e)) if e.kind() == io::ErrorKind::UnexpectedEof => {
@@ -339,22 +348,31 @@ impl Packets {
             if packet.track_id != self.track {
                 continue;
             }
-            let decoded = self
-                .decoder
-                .decode(&packet)
-                .map_err(|e| damaged(e.to_string()))?;
-            let (rate_hz, channels) = (decoded.spec().rate(), decoded.spec().channels().count());
+            let decode = || {
+                let decoded = self.decoder.decode(&packet)?;
+                let spec = decoded.spec();
+                Ok((spec.rate(), spec.channels().count(), decoded.frames()))
+            };
+            let (rate_hz, channels, frames) =
+                guarded(decode).map_err(|e| damaged(e.to_string()))?;
             if rate_hz != self.rate_hz || channels != usize::from(self.channels) {
                 return Err(damaged(format!(
                     "expected {} Hz x{} throughout, found {rate_hz} Hz x{channels}",
                     self.rate_hz, self.channels
                 )));
             }
-            if decoded.frames() > 0 {
-                self.samples += decoded.frames() as u64;
+            if frames > 0 {
+                self.samples += frames as u64;
                 // Borrowed anew: a borrow from inside the loop would last as long as the loop.
                 return Ok(Some(self.decoder.last_decoded()));
             }
         }
     }
+}
+
+/// Runs a step of the decoder; a panic becomes an error. symphonia 0.6 computes with a damaged header's numbers before it
+/// checks them (WAV: rate x block size), which panics where overflow is checked.
+fn guarded<T>(step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(step))
+        .unwrap_or(Err(Error::DecodeError("numbers that no sound file has")))
 }

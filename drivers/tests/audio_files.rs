@@ -1,7 +1,11 @@
 //! Sound files: exact samples, and readable errors for everything that is none.
+#![allow(
+    clippy::unwrap_used,
+    reason = "the functions the tests share are tests too"
+)]
 
 use sensebind_core::{AudioSample, Driver, ErrorKind, Format, Reading};
-use sensebind_drivers::audio_file::{AudioFile, AudioFileError, decode_audio};
+use sensebind_drivers::audio_file::{AudioFile, decode_audio};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -102,9 +106,6 @@ fn more_than_sixteen_bits_come_out_as_floats() {
         .iter()
         .flat_map(|s| s.to_le_bytes()[..3].to_vec())
         .collect();
-    let decoded = decode_audio(file("24.wav", &wav(1, 1, 48_000, 24, &data)).path.clone());
-    // The folder is gone with its file: opened too late.
-    assert!(matches!(decoded, Err(AudioFileError::Open { .. })));
     let file = file("24.wav", &wav(1, 1, 48_000, 24, &data));
     let decoded = decode_audio(&file.path).unwrap();
     assert_eq!(decoded.samples, [0.5, -1.0, 1.0 / 8_388_608.0]);

@@ -1,4 +1,8 @@
 //! ROS 2 bags: CDR messages of both byte orders, however the bag is stored.
+#![allow(
+    clippy::unwrap_used,
+    reason = "the functions the tests share are tests too"
+)]
 
 mod logs;
 
@@ -22,7 +26,7 @@ impl Cdr {
     }
 
     fn number(mut self, mut little_endian: Vec<u8>) -> Self {
-        while (self.bytes.len() - 4) % little_endian.len() != 0 {
+        while !(self.bytes.len() - 4).is_multiple_of(little_endian.len()) {
             self.bytes.push(0);
         }
         if self.big {
