@@ -3,10 +3,12 @@
 use divan::{Bencher, black_box};
 use sensebind_core::{DepthUnit, PixelLayout, ThermalUnit, Timestamp};
 use sensebind_models::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, LogMel, Resampler, Rgb8, ThermalPreparer, Tokenizer, decode,
+    DepthPreparer, ImagePreparer, ImuPreparer, LogMel, Resampler, Rgb8, ThermalPreparer, Tokenizer,
+    decode,
 };
 use sensebind_models::manifest::{
-    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe, ThermalRecipe,
+    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe,
+    ThermalRecipe,
 };
 
 fn main() {
@@ -25,13 +27,21 @@ fn noise(count: usize) -> Vec<u8> {
 }
 
 fn sound(samples: usize) -> Vec<f32> {
-    (0..samples).map(|i| (i as f32 * 0.173).sin() * 0.3).collect()
+    (0..samples)
+        .map(|i| (i as f32 * 0.173).sin() * 0.3)
+        .collect()
 }
 
 #[divan::bench(args = [(1920, 1080), (640, 480), (160, 120)])]
 fn image_to_224(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
-    let recipe = ImageRecipe { size: 224, filter: Filter::Bicubic, mean: [0.45; 3], std: [0.26; 3] };
-    let picture = Rgb8::new(width, height, noise((width * height * 3) as usize)).expect("size fits");
+    let recipe = ImageRecipe {
+        size: 224,
+        filter: Filter::Bicubic,
+        mean: [0.45; 3],
+        std: [0.26; 3],
+    };
+    let picture =
+        Rgb8::new(width, height, noise((width * height * 3) as usize)).expect("size fits");
     let mut preparer = ImagePreparer::new(&recipe, width, height).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
@@ -82,9 +92,18 @@ fn resample_2_s_to_16_khz(bencher: Bencher<'_, '_>, rate_hz: u32) {
 
 #[divan::bench]
 fn thermal_160x120_to_224(bencher: Bencher<'_, '_>) {
-    let recipe =
-        ThermalRecipe { size: 224, min_k: 273.0, max_k: 323.0, mean: 0.0, std: 1.0, provenance: String::new() };
-    let frame: Vec<u8> = noise(160 * 120).iter().flat_map(|&b| (29_000 + u16::from(b)).to_le_bytes()).collect();
+    let recipe = ThermalRecipe {
+        size: 224,
+        min_k: 273.0,
+        max_k: 323.0,
+        mean: 0.0,
+        std: 1.0,
+        provenance: String::new(),
+    };
+    let frame: Vec<u8> = noise(160 * 120)
+        .iter()
+        .flat_map(|&b| (29_000 + u16::from(b)).to_le_bytes())
+        .collect();
     let mut preparer =
         ThermalPreparer::new(&recipe, 160, 120, ThermalUnit::KelvinPerCount(0.01)).expect("recipe");
     let mut out = Vec::new();
@@ -101,17 +120,23 @@ fn depth_640x480_to_224(bencher: Bencher<'_, '_>) {
         size: 224,
         min_m: 0.01,
         max_m: 50.0,
-        representation: DepthRepresentation::Disparity { baseline_m: 0.075, focal_px: 525.0 },
+        representation: DepthRepresentation::Disparity {
+            baseline_m: 0.075,
+            focal_px: 525.0,
+        },
         max_value: 75.0,
         divisor: 75.0,
         mean: 0.0418,
         std: 0.0295,
         provenance: String::new(),
     };
-    let counts = noise(640 * 480).into_iter().map(|b| if b < 26 { 0 } else { 1000 + u16::from(b) });
+    let counts = noise(640 * 480)
+        .into_iter()
+        .map(|b| if b < 26 { 0 } else { 1000 + u16::from(b) });
     let frame: Vec<u8> = counts.flat_map(u16::to_le_bytes).collect();
     let mut preparer =
-        DepthPreparer::new(&recipe, 640, 480, DepthUnit::MetresPerCount(0.001), None).expect("recipe");
+        DepthPreparer::new(&recipe, 640, 480, DepthUnit::MetresPerCount(0.001), None)
+            .expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
@@ -121,21 +146,39 @@ fn depth_640x480_to_224(bencher: Bencher<'_, '_>) {
 
 #[divan::bench]
 fn imu_5_s_of_1_khz_to_400_hz(bencher: Bencher<'_, '_>) {
-    let recipe =
-        ImuRecipe { rate_hz: 400.0, samples: 2000, mean: [0.0; 6], std: [1.0; 6], provenance: String::new() };
-    let times: Vec<Timestamp> = (0..5000).map(|i| Timestamp::from_nanos(i * 1_000_000)).collect();
-    let samples: Vec<[f32; 6]> = (0..5000).map(|i| [i as f32 * 1e-3, 0.0, 9.81, 0.0, 0.1, 0.0]).collect();
+    let recipe = ImuRecipe {
+        rate_hz: 400.0,
+        samples: 2000,
+        mean: [0.0; 6],
+        std: [1.0; 6],
+        provenance: String::new(),
+    };
+    let times: Vec<Timestamp> = (0..5000)
+        .map(|i| Timestamp::from_nanos(i * 1_000_000))
+        .collect();
+    let samples: Vec<[f32; 6]> = (0..5000)
+        .map(|i| [i as f32 * 1e-3, 0.0, 9.81, 0.0, 0.1, 0.0])
+        .collect();
     let mut preparer = ImuPreparer::new(&recipe).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
-        preparer.append(Timestamp::ZERO, black_box(&times), black_box(&samples), &mut out)
+        preparer.append(
+            Timestamp::ZERO,
+            black_box(&times),
+            black_box(&samples),
+            &mut out,
+        )
     });
 }
 
 #[divan::bench]
 fn tokens_of_a_phrase(bencher: Bencher<'_, '_>) {
-    let recipe = TextRecipe { tokenizer: "clip-bpe".into(), context: 77, known_ids: None };
+    let recipe = TextRecipe {
+        tokenizer: "clip-bpe".into(),
+        context: 77,
+        known_ids: None,
+    };
     let tokenizer = Tokenizer::new(&recipe).expect("recipe");
     bencher.bench_local(|| tokenizer.tokens(black_box("the crackle of a fire in the next room")));
 }

@@ -1,4 +1,8 @@
 //! Encoders of a pack: streams and files in, unit vectors out. The pack's weights are a formula's.
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, a failure to set up is the failure"
+)]
 
 mod support;
 

@@ -1,4 +1,8 @@
 //! Input recipes against golden vectors of the reference loaders (`tests/golden_input/`, all inputs synthetic).
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, a failure to set up is the failure"
+)]
 
 use sensebind_core::PixelLayout;
 use sensebind_models::input::{
@@ -11,7 +15,7 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const STD: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_11];
+const STD: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden_input")

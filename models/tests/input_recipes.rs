@@ -1,4 +1,8 @@
 //! Recipes that were never published, against results worked out by hand; and properties of all of them.
+#![allow(
+    clippy::unwrap_used,
+    reason = "in a test, a failure to set up is the failure"
+)]
 
 use sensebind_core::{AudioSample, DepthUnit, PixelLayout, ThermalUnit, Timestamp};
 use sensebind_models::input::{
@@ -92,7 +96,7 @@ fn the_same_temperature_in_every_unit_gives_the_same_numbers() {
 #[test]
 fn a_dead_thermal_pixel_takes_its_neighbours_value_and_is_counted() {
     for dead in [0.0, f32::NAN, f32::INFINITY] {
-        let mut frame = vec![300f32; 48];
+        let mut frame = [300f32; 48];
         frame[3 * 8 + 4] = dead;
         let bytes: Vec<u8> = frame.iter().flat_map(|k| k.to_le_bytes()).collect();
         let (out, filled) = run_thermal(ThermalUnit::KelvinF32, &bytes);
@@ -459,7 +463,8 @@ fn a_recording_shorter_than_a_window_is_one_clip_many_times() {
         clip_ranges(3000, 100, 1000, 3),
         [0..1000, 1000..2000, 2000..3000]
     );
-    assert_eq!(clip_ranges(3000, 100, 1000, 1), [0..1000]);
+    let one = 0..1000;
+    assert_eq!(clip_ranges(3000, 100, 1000, 1), [one]);
     assert_eq!(clip_ranges(3000, 0, 1000, 2), [0..1000, 0..1000]);
 }
 

@@ -6,8 +6,8 @@
 use crate::input::{InputError, Resampler, clip_ranges, decode_grey_png};
 use crate::manifest::{AudioRecipe, SenseEntry};
 use sensebind_core::{
-    AudioSample, DepthUnit, EncodeError, Embedding, Encoder, Format, PixelLayout, Span, StreamId, ThermalUnit,
-    Timestamp, Window,
+    AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Span, StreamId,
+    ThermalUnit, Timestamp, Window,
 };
 use std::time::Duration;
 
@@ -22,7 +22,10 @@ pub fn embed(encoder: &mut dyn Encoder, windows: &[Window]) -> Result<Embedding,
     let mut results = Vec::with_capacity(windows.len());
     encoder.encode(windows, &mut results)?;
     let parts = results.into_iter().collect::<Result<Vec<_>, _>>()?;
-    let failed = |why: String| EncodeError::Model { sense: encoder.spec().sense, why };
+    let failed = |why: String| EncodeError::Model {
+        sense: encoder.spec().sense,
+        why,
+    };
     match Embedding::mean(&parts) {
         Some(mean) => mean.map_err(|e| failed(format!("the mean of {} windows: {e}", parts.len()))),
         None => Err(failed("no window to encode".into())),
@@ -39,10 +42,18 @@ pub fn picture(file: &[u8], name: &str) -> Result<Window, InputError> {
         [0x89, b'P', b'N', b'G', ..] => PixelLayout::Png,
         _ => {
             let why = "it begins neither as a JPEG nor as a PNG file".into();
-            return Err(InputError::Undecodable { what: "picture", why });
+            return Err(InputError::Undecodable {
+                what: "picture",
+                why,
+            });
         }
     };
-    let format = Format::Image { width: 0, height: 0, layout, rate_hz: 0.0 };
+    let format = Format::Image {
+        width: 0,
+        height: 0,
+        layout,
+        rate_hz: 0.0,
+    };
     Ok(single(name, format, file))
 }
 
@@ -52,8 +63,17 @@ pub fn picture(file: &[u8], name: &str) -> Result<Window, InputError> {
 /// [`InputError::Undecodable`].
 pub fn thermal_png(file: &[u8], kelvin_per_count: f32, name: &str) -> Result<Window, InputError> {
     let png = decode_grey_png(file)?;
-    let unit = if png.bits == 8 { ThermalUnit::Gray8 } else { ThermalUnit::KelvinPerCount(kelvin_per_count) };
-    let format = Format::Thermal { width: png.width, height: png.height, unit, rate_hz: 0.0 };
+    let unit = if png.bits == 8 {
+        ThermalUnit::Gray8
+    } else {
+        ThermalUnit::KelvinPerCount(kelvin_per_count)
+    };
+    let format = Format::Thermal {
+        width: png.width,
+        height: png.height,
+        unit,
+        rate_hz: 0.0,
+    };
     Ok(single(name, format, &png.bytes))
 }
 
@@ -74,7 +94,13 @@ pub fn depth_png(
         return Err(InputError::Undecodable { what: "PNG", why });
     }
     let unit = DepthUnit::MetresPerCount(metres_per_count);
-    let format = Format::Depth { width: png.width, height: png.height, unit, focal_px, rate_hz: 0.0 };
+    let format = Format::Depth {
+        width: png.width,
+        height: png.height,
+        unit,
+        focal_px,
+        rate_hz: 0.0,
+    };
     Ok(single(name, format, &png.bytes))
 }
 
@@ -91,22 +117,38 @@ pub fn recording(
 ) -> Result<Vec<Window>, InputError> {
     if samples.is_empty() {
         let (expected, found) = ("at least one frame of sound".into(), "no samples".into());
-        return Err(InputError::Size { what: "recording", expected, found });
+        return Err(InputError::Size {
+            what: "recording",
+            expected,
+            found,
+        });
     }
     let recipe = &entry.input;
     let resampled = Resampler::new(rate_hz, recipe.rate_hz)?.resample(samples);
     let window_samples = (entry.window_s * f64::from(recipe.rate_hz)).round() as usize;
-    let mut ranges = clip_ranges(resampled.len(), recipe.rate_hz, window_samples, recipe.clips);
+    let mut ranges = clip_ranges(
+        resampled.len(),
+        recipe.rate_hz,
+        window_samples,
+        recipe.clips,
+    );
     // Equal clips have equal embeddings, and so has their mean.
     ranges.dedup();
-    let format = Format::Audio { rate_hz: recipe.rate_hz, channels: 1, sample: AudioSample::F32 };
+    let format = Format::Audio {
+        rate_hz: recipe.rate_hz,
+        channels: 1,
+        sample: AudioSample::F32,
+    };
     let at = |sample: usize| seconds(sample as f64 / f64::from(recipe.rate_hz));
     Ok(ranges
         .into_iter()
         .map(|range| {
             let mut window = Window::new(StreamId::new(name), format);
             window.clear(Span::new(at(range.start), at(range.end)));
-            let bytes: Vec<u8> = resampled[range].iter().flat_map(|x| x.to_le_bytes()).collect();
+            let bytes: Vec<u8> = resampled[range]
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect();
             window.push(window.span.start, &[&bytes]);
             window.coverage = 1.0;
             window
@@ -121,24 +163,45 @@ pub fn recording(
 /// [`InputError::Undecodable`] names the line.
 pub fn imu_csv(text: &str, window: Duration, name: &str) -> Result<Vec<Window>, InputError> {
     const HEADER: &str = "t_s,ax,ay,az,gx,gy,gz";
-    let wrong = |why: String| InputError::Undecodable { what: "IMU CSV", why };
-    let mut lines = text.lines().map(str::trim).enumerate().filter(|(_, line)| !line.is_empty());
-    let header: String =
-        lines.next().map(|(_, l)| l.chars().filter(|c| !c.is_whitespace()).collect()).unwrap_or_default();
+    let wrong = |why: String| InputError::Undecodable {
+        what: "IMU CSV",
+        why,
+    };
+    let mut lines = text
+        .lines()
+        .map(str::trim)
+        .enumerate()
+        .filter(|(_, line)| !line.is_empty());
+    let header: String = lines
+        .next()
+        .map(|(_, l)| l.chars().filter(|c| !c.is_whitespace()).collect())
+        .unwrap_or_default();
     if header != HEADER {
-        return Err(wrong(format!("it begins {header:?}, expected the header {HEADER:?}")));
+        return Err(wrong(format!(
+            "it begins {header:?}, expected the header {HEADER:?}"
+        )));
     }
     let mut samples: Vec<(Timestamp, [f32; 6])> = Vec::new();
     let mut first_s = None;
     for (index, line) in lines {
-        let numbers: Result<Vec<f64>, _> = line.split(',').map(|field| field.trim().parse()).collect();
-        let numbers = numbers.ok().and_then(|n| <[f64; 7]>::try_from(n).ok()).filter(|n| n[0].is_finite());
+        let numbers: Result<Vec<f64>, _> =
+            line.split(',').map(|field| field.trim().parse()).collect();
+        let numbers = numbers
+            .ok()
+            .and_then(|n| <[f64; 7]>::try_from(n).ok())
+            .filter(|n| n[0].is_finite());
         let Some([t, values @ ..]) = numbers else {
-            return Err(wrong(format!("line {} is {line:?}, expected seven numbers ({HEADER})", index + 1)));
+            return Err(wrong(format!(
+                "line {} is {line:?}, expected seven numbers ({HEADER})",
+                index + 1
+            )));
         };
         let since_first = t - *first_s.get_or_insert(t);
         if since_first < 0.0 {
-            return Err(wrong(format!("line {}: {t} s lies before the first sample", index + 1)));
+            return Err(wrong(format!(
+                "line {}: {t} s lies before the first sample",
+                index + 1
+            )));
         }
         samples.push((seconds(since_first), values.map(|v| v as f32)));
     }

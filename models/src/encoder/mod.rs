@@ -38,7 +38,9 @@ pub enum OpenError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// The recipe gives another shape than the graph takes.
-    #[error("the pack's {sense} recipe gives {recipe:?} per window, its graph takes {graph:?}: import the pack again")]
+    #[error(
+        "the pack's {sense} recipe gives {recipe:?} per window, its graph takes {graph:?}: import the pack again"
+    )]
     Shape {
         /// Whose entry.
         sense: Sense,
@@ -70,7 +72,11 @@ pub struct PackEncoders<'a> {
 impl<'a> PackEncoders<'a> {
     /// Encoders of `pack`, each running on `threads`. Loads nothing yet.
     pub fn new(pack: &'a Pack, runtime: &'a Runtime, threads: Threads) -> Self {
-        Self { pack, runtime, threads }
+        Self {
+            pack,
+            runtime,
+            threads,
+        }
     }
 
     /// Loads the encoder of a sensor's sense. Blocks while the graph is read.
@@ -95,7 +101,12 @@ impl<'a> PackEncoders<'a> {
     /// # Errors
     /// As [`encoder`](Self::encoder).
     pub fn text(&self) -> Result<TextEncoder, OpenError> {
-        let entry = self.pack.manifest().text.as_ref().ok_or_else(|| self.missing(Sense::Text))?;
+        let entry = self
+            .pack
+            .manifest()
+            .text
+            .as_ref()
+            .ok_or_else(|| self.missing(Sense::Text))?;
         TextEncoder::new(self.model(Sense::Text, entry)?, &entry.input)
     }
 
@@ -110,9 +121,14 @@ impl<'a> PackEncoders<'a> {
         let input = input(&entry.input)?;
         let model = self.model(sense, entry)?;
         let (item, graph) = (input.item(), model.input_shape());
-        let fits = |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
+        let fits =
+            |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
         if graph.len() != item.len() + 1 || !item.iter().zip(&graph[1..]).all(fits) {
-            return Err(OpenError::Shape { sense, recipe: item, graph: graph.to_vec() });
+            return Err(OpenError::Shape {
+                sense,
+                recipe: item,
+                graph: graph.to_vec(),
+            });
         }
         Ok(Box::new(WindowEncoder::new(model, input)))
     }
@@ -122,7 +138,11 @@ impl<'a> PackEncoders<'a> {
             Duration::try_from_secs_f64(value)
                 .ok()
                 .filter(|d| d.as_secs() <= 3600)
-                .ok_or(OpenError::Seconds { sense, field, value })
+                .ok_or(OpenError::Seconds {
+                    sense,
+                    field,
+                    value,
+                })
         };
         let space = &self.pack.manifest().space;
         let spec = EncoderSpec {
@@ -134,7 +154,10 @@ impl<'a> PackEncoders<'a> {
             hop: seconds("hop_s", entry.hop_s)?,
         };
         let graph = self.pack.graph_path(sense)?;
-        Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
+        Ok(Model::new(
+            Session::open(self.runtime, &graph, self.threads)?,
+            spec,
+        ))
     }
 
     fn missing(&self, sense: Sense) -> OpenError {

@@ -1,7 +1,7 @@
 //! One graph of the pack: a batch of tensors in, one unit vector per item out.
 
 use crate::session::{Session, SessionError};
-use sensebind_core::{EncodeError, Embedding, EmbeddingError, EncoderSpec};
+use sensebind_core::{Embedding, EmbeddingError, EncodeError, EncoderSpec};
 
 /// A loaded graph and what the pack says of it.
 #[derive(Debug)]
@@ -51,13 +51,26 @@ impl Model {
         batch: usize,
         output: Result<(Vec<usize>, Vec<f32>), SessionError>,
     ) -> Result<Vec<Result<Embedding, EmbeddingError>>, EncodeError> {
-        let EncoderSpec { sense, dim, ref space, .. } = self.spec;
-        let (shape, rows) = output.map_err(|e| EncodeError::Model { sense, why: e.to_string() })?;
+        let EncoderSpec {
+            sense,
+            dim,
+            ref space,
+            ..
+        } = self.spec;
+        let (shape, rows) = output.map_err(|e| EncodeError::Model {
+            sense,
+            why: e.to_string(),
+        })?;
         if shape != [batch, dim] {
-            let why = format!("it returned numbers of shape {shape:?}, its pack promises [{batch}, {dim}]");
+            let why = format!(
+                "it returned numbers of shape {shape:?}, its pack promises [{batch}, {dim}]"
+            );
             return Err(EncodeError::Model { sense, why });
         }
-        Ok(rows.chunks_exact(dim).map(|row| Embedding::new(space.clone(), row.to_vec())).collect())
+        Ok(rows
+            .chunks_exact(dim)
+            .map(|row| Embedding::new(space.clone(), row.to_vec()))
+            .collect())
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::window::WindowInput;
 use crate::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8, ThermalPreparer, first_channel,
+    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8,
+    ThermalPreparer, first_channel,
 };
 use crate::manifest::{AudioRecipe, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe};
 use sensebind_core::{DepthUnit, Format, PixelLayout, Sense, ThermalUnit, Timestamp, Window};
@@ -15,7 +16,11 @@ const KEPT_TABLES: usize = 8;
 struct Tables<K, P>(Vec<(K, P)>);
 
 impl<K: PartialEq, P> Tables<K, P> {
-    fn get(&mut self, key: K, build: impl FnOnce() -> Result<P, InputError>) -> Result<&mut P, InputError> {
+    fn get(
+        &mut self,
+        key: K,
+        build: impl FnOnce() -> Result<P, InputError>,
+    ) -> Result<&mut P, InputError> {
         let index = match self.0.iter().position(|(k, _)| *k == key) {
             Some(index) => index,
             None => {
@@ -35,13 +40,20 @@ impl<K: PartialEq, P> Tables<K, P> {
 fn last_frame(window: &Window) -> Result<&[u8], InputError> {
     match window.frames().next_back() {
         Some((_, bytes)) => Ok(bytes),
-        None => Err(InputError::Unusable { what: "window", why: "it holds no frame".into() }),
+        None => Err(InputError::Unusable {
+            what: "window",
+            why: "it holds no frame".into(),
+        }),
     }
 }
 
 /// A stream of another sense than the encoder's: the engine never gives one, [`WindowInput::accepts`] was asked.
 fn other_sense(expected: Sense, format: &Format) -> InputError {
-    InputError::Size { what: "window", expected: format!("a window of sense {expected}"), found: format.to_string() }
+    InputError::Size {
+        what: "window",
+        expected: format!("a window of sense {expected}"),
+        found: format.to_string(),
+    }
 }
 
 /// The last picture of the window.
@@ -56,7 +68,11 @@ impl ImageInput {
     pub fn new(recipe: &ImageRecipe) -> Result<Self, InputError> {
         // Any size will do to check the recipe.
         ImagePreparer::new(recipe, recipe.size.max(1), recipe.size.max(1))?;
-        Ok(Self { recipe: recipe.clone(), picture: Rgb8::default(), tables: Tables(Vec::new()) })
+        Ok(Self {
+            recipe: recipe.clone(),
+            picture: Rgb8::default(),
+            tables: Tables(Vec::new()),
+        })
     }
 }
 
@@ -68,19 +84,33 @@ impl WindowInput for ImageInput {
     fn accepts(&self, format: &Format) -> Result<(), InputError> {
         match *format {
             // Their size is unknown until a frame is decoded.
-            Format::Image { layout: PixelLayout::Jpeg | PixelLayout::Png, .. } => Ok(()),
-            Format::Image { width, height, .. } => ImagePreparer::new(&self.recipe, width, height).map(drop),
+            Format::Image {
+                layout: PixelLayout::Jpeg | PixelLayout::Png,
+                ..
+            } => Ok(()),
+            Format::Image { width, height, .. } => {
+                ImagePreparer::new(&self.recipe, width, height).map(drop)
+            }
             _ => Err(other_sense(Sense::Image, format)),
         }
     }
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
-        let Format::Image { width, height, layout, .. } = window.format else {
+        let Format::Image {
+            width,
+            height,
+            layout,
+            ..
+        } = window.format
+        else {
             return Err(other_sense(Sense::Image, &window.format));
         };
-        self.picture.decode_from(layout, last_frame(window)?, width, height)?;
+        self.picture
+            .decode_from(layout, last_frame(window)?, width, height)?;
         let size = (self.picture.width(), self.picture.height());
-        let preparer = self.tables.get(size, || ImagePreparer::new(&self.recipe, size.0, size.1))?;
+        let preparer = self
+            .tables
+            .get(size, || ImagePreparer::new(&self.recipe, size.0, size.1))?;
         preparer.append(&self.picture, batch)
     }
 }
@@ -98,7 +128,12 @@ pub(super) struct AudioInput {
 impl AudioInput {
     pub fn new(recipe: &AudioRecipe) -> Result<Self, InputError> {
         let log_mel = LogMel::new(recipe)?;
-        Ok(Self { recipe: recipe.clone(), log_mel, samples: Vec::new(), tables: Tables(Vec::new()) })
+        Ok(Self {
+            recipe: recipe.clone(),
+            log_mel,
+            samples: Vec::new(),
+            tables: Tables(Vec::new()),
+        })
     }
 }
 
@@ -109,7 +144,11 @@ impl WindowInput for AudioInput {
 
     fn accepts(&self, format: &Format) -> Result<(), InputError> {
         match *format {
-            Format::Audio { rate_hz, channels, sample } => {
+            Format::Audio {
+                rate_hz,
+                channels,
+                sample,
+            } => {
                 Resampler::new(rate_hz, self.recipe.rate_hz)?;
                 first_channel(&[], sample, channels, &mut Vec::new())
             }
@@ -118,7 +157,12 @@ impl WindowInput for AudioInput {
     }
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
-        let Format::Audio { rate_hz, channels, sample } = window.format else {
+        let Format::Audio {
+            rate_hz,
+            channels,
+            sample,
+        } = window.format
+        else {
             return Err(other_sense(Sense::Audio, &window.format));
         };
         self.samples.clear();
@@ -126,8 +170,11 @@ impl WindowInput for AudioInput {
         if rate_hz == self.recipe.rate_hz {
             return self.log_mel.append(&self.samples, batch);
         }
-        let resampler = self.tables.get(rate_hz, || Resampler::new(rate_hz, self.recipe.rate_hz))?;
-        self.log_mel.append(&resampler.resample(&self.samples), batch)
+        let resampler = self
+            .tables
+            .get(rate_hz, || Resampler::new(rate_hz, self.recipe.rate_hz))?;
+        self.log_mel
+            .append(&resampler.resample(&self.samples), batch)
     }
 }
 
@@ -140,8 +187,16 @@ pub(super) struct ThermalInput {
 
 impl ThermalInput {
     pub fn new(recipe: &ThermalRecipe) -> Result<Self, InputError> {
-        ThermalPreparer::new(recipe, recipe.size.max(1), recipe.size.max(1), ThermalUnit::KelvinF32)?;
-        Ok(Self { recipe: recipe.clone(), tables: Tables(Vec::new()) })
+        ThermalPreparer::new(
+            recipe,
+            recipe.size.max(1),
+            recipe.size.max(1),
+            ThermalUnit::KelvinF32,
+        )?;
+        Ok(Self {
+            recipe: recipe.clone(),
+            tables: Tables(Vec::new()),
+        })
     }
 }
 
@@ -152,19 +207,31 @@ impl WindowInput for ThermalInput {
 
     fn accepts(&self, format: &Format) -> Result<(), InputError> {
         match *format {
-            Format::Thermal { width, height, unit, .. } => {
-                ThermalPreparer::new(&self.recipe, width, height, unit).map(drop)
-            }
+            Format::Thermal {
+                width,
+                height,
+                unit,
+                ..
+            } => ThermalPreparer::new(&self.recipe, width, height, unit).map(drop),
             _ => Err(other_sense(Sense::Thermal, format)),
         }
     }
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
-        let Format::Thermal { width, height, unit, .. } = window.format else {
+        let Format::Thermal {
+            width,
+            height,
+            unit,
+            ..
+        } = window.format
+        else {
             return Err(other_sense(Sense::Thermal, &window.format));
         };
         let build = || ThermalPreparer::new(&self.recipe, width, height, unit);
-        self.tables.get((width, height, unit), build)?.append(last_frame(window)?, batch).map(drop)
+        self.tables
+            .get((width, height, unit), build)?
+            .append(last_frame(window)?, batch)
+            .map(drop)
     }
 }
 
@@ -177,8 +244,17 @@ pub(super) struct DepthInput {
 
 impl DepthInput {
     pub fn new(recipe: &DepthRecipe) -> Result<Self, InputError> {
-        DepthPreparer::new(recipe, recipe.size.max(1), recipe.size.max(1), DepthUnit::MetresF32, None)?;
-        Ok(Self { recipe: recipe.clone(), tables: Tables(Vec::new()) })
+        DepthPreparer::new(
+            recipe,
+            recipe.size.max(1),
+            recipe.size.max(1),
+            DepthUnit::MetresF32,
+            None,
+        )?;
+        Ok(Self {
+            recipe: recipe.clone(),
+            tables: Tables(Vec::new()),
+        })
     }
 }
 
@@ -189,19 +265,33 @@ impl WindowInput for DepthInput {
 
     fn accepts(&self, format: &Format) -> Result<(), InputError> {
         match *format {
-            Format::Depth { width, height, unit, focal_px, .. } => {
-                DepthPreparer::new(&self.recipe, width, height, unit, focal_px).map(drop)
-            }
+            Format::Depth {
+                width,
+                height,
+                unit,
+                focal_px,
+                ..
+            } => DepthPreparer::new(&self.recipe, width, height, unit, focal_px).map(drop),
             _ => Err(other_sense(Sense::Depth, format)),
         }
     }
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
-        let Format::Depth { width, height, unit, focal_px, .. } = window.format else {
+        let Format::Depth {
+            width,
+            height,
+            unit,
+            focal_px,
+            ..
+        } = window.format
+        else {
             return Err(other_sense(Sense::Depth, &window.format));
         };
         let build = || DepthPreparer::new(&self.recipe, width, height, unit, focal_px);
-        self.tables.get((width, height, unit, focal_px), build)?.append(last_frame(window)?, batch).map(drop)
+        self.tables
+            .get((width, height, unit, focal_px), build)?
+            .append(last_frame(window)?, batch)
+            .map(drop)
     }
 }
 
@@ -217,7 +307,12 @@ pub(super) struct ImuInput {
 impl ImuInput {
     pub fn new(recipe: &ImuRecipe) -> Result<Self, InputError> {
         let preparer = ImuPreparer::new(recipe)?;
-        Ok(Self { samples_out: recipe.samples, preparer, times: Vec::new(), samples: Vec::new() })
+        Ok(Self {
+            samples_out: recipe.samples,
+            preparer,
+            times: Vec::new(),
+            samples: Vec::new(),
+        })
     }
 }
 
@@ -247,11 +342,16 @@ impl WindowInput for ImuInput {
             self.times.push(time);
             self.samples.push(numbers.map(f32::from_le_bytes));
         }
-        self.preparer.append(window.span.start, &self.times, &self.samples, batch)
+        self.preparer
+            .append(window.span.start, &self.times, &self.samples, batch)
     }
 }
 
 fn wrong_imu_frame(found: usize) -> InputError {
     let expected = format!("{} bytes (six f32)", Format::IMU_FRAME_BYTES);
-    InputError::Size { what: "IMU frame", expected, found: format!("{found} bytes") }
+    InputError::Size {
+        what: "IMU frame",
+        expected,
+        found: format!("{found} bytes"),
+    }
 }

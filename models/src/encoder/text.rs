@@ -4,7 +4,7 @@ use super::OpenError;
 use super::model::Model;
 use crate::input::Tokenizer;
 use crate::manifest::TextRecipe;
-use sensebind_core::{EncodeError, Embedding, EncoderSpec};
+use sensebind_core::{Embedding, EncodeError, EncoderSpec};
 
 /// Phrases encoded in one run of the model.
 const BATCH: usize = 32;
@@ -18,7 +18,10 @@ pub struct TextEncoder {
 
 impl TextEncoder {
     pub(super) fn new(model: Model, recipe: &TextRecipe) -> Result<Self, OpenError> {
-        Ok(Self { model, tokenizer: Tokenizer::new(recipe)? })
+        Ok(Self {
+            model,
+            tokenizer: Tokenizer::new(recipe)?,
+        })
     }
 
     /// What it is.
@@ -39,7 +42,10 @@ impl TextEncoder {
         let sense = self.spec().sense;
         let mut embeddings = Vec::with_capacity(phrases.len());
         for some in phrases.chunks(BATCH) {
-            let rows: Vec<Vec<i64>> = some.iter().map(|phrase| self.tokenizer.tokens(phrase)).collect();
+            let rows: Vec<Vec<i64>> = some
+                .iter()
+                .map(|phrase| self.tokenizer.tokens(phrase))
+                .collect();
             // Causality hides whatever follows the end token, so rows are padded only as far as the longest needs.
             let length = rows.iter().map(Vec::len).max().unwrap_or(0);
             let mut ids = vec![0; rows.len() * length];
@@ -47,9 +53,10 @@ impl TextEncoder {
                 padded[..row.len()].copy_from_slice(row);
             }
             for (embedding, phrase) in self.model.run_i64(length, &ids)?.into_iter().zip(some) {
-                embeddings.push(
-                    embedding.map_err(|e| EncodeError::Model { sense, why: format!("phrase {phrase:?}: {e}") })?,
-                );
+                embeddings.push(embedding.map_err(|e| EncodeError::Model {
+                    sense,
+                    why: format!("phrase {phrase:?}: {e}"),
+                })?);
             }
         }
         Ok(embeddings)

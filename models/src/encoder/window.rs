@@ -2,7 +2,7 @@
 
 use super::model::Model;
 use crate::input::InputError;
-use sensebind_core::{EncodeError, Embedding, Encoder, EncoderSpec, Format, StreamId, Window};
+use sensebind_core::{Embedding, EncodeError, Encoder, EncoderSpec, Format, StreamId, Window};
 
 /// How windows of one sense become items of a batch.
 pub(super) trait WindowInput: Send {
@@ -26,7 +26,12 @@ pub(super) struct WindowEncoder<I> {
 
 impl<I: WindowInput> WindowEncoder<I> {
     pub fn new(model: Model, input: I) -> Self {
-        Self { model, item: input.item(), input, batch: Vec::new() }
+        Self {
+            model,
+            item: input.item(),
+            input,
+            batch: Vec::new(),
+        }
     }
 }
 
@@ -43,9 +48,17 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
                 Err(e) => e.to_string(),
             }
         } else {
-            format!("it is of sense {}; give the stream to that encoder", format.sense())
+            format!(
+                "it is of sense {}; give the stream to that encoder",
+                format.sense()
+            )
         };
-        Err(EncodeError::Mismatch { stream: stream.clone(), sense, format: Box::new(*format), why })
+        Err(EncodeError::Mismatch {
+            stream: stream.clone(),
+            sense,
+            format: Box::new(*format),
+            why,
+        })
     }
 
     fn encode(
@@ -54,19 +67,27 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
         out: &mut Vec<Result<Embedding, EncodeError>>,
     ) -> Result<(), EncodeError> {
         self.batch.clear();
-        let prepared: Vec<Result<(), InputError>> =
-            windows.iter().map(|window| self.input.append(window, &mut self.batch)).collect();
+        let prepared: Vec<Result<(), InputError>> = windows
+            .iter()
+            .map(|window| self.input.append(window, &mut self.batch))
+            .collect();
         let mut embeddings = match self.batch.is_empty() {
             true => Vec::new(),
             false => self.model.run_f32(&self.item, &self.batch)?,
         }
         .into_iter();
         out.extend(windows.iter().zip(prepared).map(|(window, prepared)| {
-            let bad = |why: String| EncodeError::BadWindow { stream: window.stream.clone(), span: window.span, why };
+            let bad = |why: String| EncodeError::BadWindow {
+                stream: window.stream.clone(),
+                span: window.span,
+                why,
+            };
             prepared.map_err(|e| bad(e.to_string()))?;
             match embeddings.next() {
                 Some(embedding) => embedding.map_err(|e| bad(e.to_string())),
-                None => Err(bad("the model returned fewer embeddings than windows".into())),
+                None => Err(bad(
+                    "the model returned fewer embeddings than windows".into()
+                )),
             }
         }));
         Ok(())

@@ -25,7 +25,8 @@ pub struct DepthPreparer {
     height: u32,
     resizer: PlaneResizer,
     plane: Vec<f32>,
-    nearest: Vec<usize>,
+    /// Column and row of every pixel's nearest valid pixel.
+    nearest: Vec<[u32; 2]>,
 }
 
 impl DepthPreparer {
@@ -165,47 +166,47 @@ fn is_positive(x: f32) -> bool {
 /// Gives every hole the value of its nearest valid pixel, by Danielsson's two sweeps: each pixel asks its already
 /// visited neighbours which valid pixel they are nearest to (P.-E. Danielsson, "Euclidean distance mapping", 1980;
 /// in rare layouts off by a fraction of a pixel, which does not matter here).
-fn fill_from_nearest(plane: &mut [f32], width: usize, nearest: &mut Vec<usize>) {
-    const UNKNOWN: usize = usize::MAX;
-    nearest.clear();
-    nearest.extend(
-        plane
-            .iter()
-            .enumerate()
-            .map(|(i, &m)| if is_positive(m) { i } else { UNKNOWN }),
-    );
+fn fill_from_nearest(plane: &mut [f32], width: usize, nearest: &mut Vec<[u32; 2]>) {
+    const UNKNOWN: [u32; 2] = [u32::MAX; 2];
     let height = plane.len() / width;
-    let distance = |from: usize, to: usize| {
-        let (dx, dy) = (
-            (from % width).abs_diff(to % width),
-            (from / width).abs_diff(to / width),
-        );
-        dx * dx + dy * dy
-    };
-    let ask = |nearest: &mut [usize], i: usize, neighbour: usize| {
-        let (candidate, current) = (nearest[neighbour], nearest[i]);
-        if current != i
-            && candidate != UNKNOWN
-            && (current == UNKNOWN || distance(i, candidate) < distance(i, current))
-        {
-            nearest[i] = candidate;
+    nearest.clear();
+    for (y, row) in plane.chunks_exact(width).enumerate() {
+        nearest.extend(row.iter().enumerate().map(|(x, &m)| {
+            if is_positive(m) {
+                [x as u32, y as u32]
+            } else {
+                UNKNOWN
+            }
+        }));
+    }
+    let ask = |nearest: &mut [[u32; 2]], x: usize, y: usize, neighbour: usize| {
+        let distance = |[cx, cy]: [u32; 2]| {
+            let (dx, dy) = (
+                u64::from(cx.abs_diff(x as u32)),
+                u64::from(cy.abs_diff(y as u32)),
+            );
+            dx * dx + dy * dy
+        };
+        let (candidate, current) = (nearest[neighbour], nearest[y * width + x]);
+        if candidate != UNKNOWN && (current == UNKNOWN || distance(candidate) < distance(current)) {
+            nearest[y * width + x] = candidate;
         }
     };
-    let sweep_row = |nearest: &mut [usize], y: usize, previous: Option<usize>| {
-        for x in 0..width {
-            let i = y * width + x;
+    // `previous`: the row visited before.
+    let sweep_row = |nearest: &mut [[u32; 2]], y: usize, previous: Option<usize>| {
+        let is_hole = |x: usize| !is_positive(plane[y * width + x]);
+        for x in (0..width).filter(|&x| is_hole(x)) {
             if let Some(p) = previous {
                 for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
-                    ask(nearest, i, p * width + nx);
+                    ask(nearest, x, y, p * width + nx);
                 }
             }
             if x > 0 {
-                ask(nearest, i, i - 1);
+                ask(nearest, x, y, y * width + x - 1);
             }
         }
-        for x in (0..width.saturating_sub(1)).rev() {
-            let i = y * width + x;
-            ask(nearest, i, i + 1);
+        for x in (0..width - 1).rev().filter(|&x| is_hole(x)) {
+            ask(nearest, x, y, y * width + x + 1);
         }
     };
     for y in 0..height {
@@ -214,10 +215,10 @@ fn fill_from_nearest(plane: &mut [f32], width: usize, nearest: &mut Vec<usize>) 
     for y in (0..height).rev() {
         sweep_row(nearest, y, (y + 1 < height).then_some(y + 1));
     }
-    for (i, &from) in nearest.iter().enumerate() {
-        // Only holes differ from their source, and a source is never a hole.
-        if from != i && from != UNKNOWN {
-            plane[i] = plane[from];
+    for (i, &[x, y]) in nearest.iter().enumerate() {
+        // A pixel with a distance is its own source, so no source is ever overwritten.
+        if [x, y] != UNKNOWN {
+            plane[i] = plane[y as usize * width + x as usize];
         }
     }
 }

@@ -99,13 +99,7 @@ impl ImagePreparer {
     /// # Errors
     /// [`InputError::Size`] for a picture of another size than the tables.
     pub fn resize_crop(&mut self, picture: &Rgb8) -> Result<&[u8], InputError> {
-        let ShortSideCrop {
-            width,
-            height,
-            crop_x,
-            size,
-            ..
-        } = self.geometry;
+        let ShortSideCrop { width, height, .. } = self.geometry;
         if !self.fits(picture) {
             let found = format!("{}x{}", picture.width(), picture.height());
             return Err(InputError::size(
@@ -114,22 +108,12 @@ impl ImagePreparer {
                 found,
             ));
         }
-        let source = picture.bytes().chunks_exact(width * 3).skip(self.first_row).take(self.rows);
-        let (horizontal, vertical, first_row) = (&self.horizontal, &self.vertical, self.first_row);
-        let (between, sums, cropped) = (&mut self.between, &mut self.sums, &mut self.cropped);
+        let passes = Passes {
+            tables: self,
+            source: picture.bytes(),
+        };
         // The widest vector instructions this processor has: the sums are integers, so the result is the same.
-        pulp::Arch::new().dispatch(|| {
-            for (row, out) in source.zip(between.chunks_exact_mut(size * 3)) {
-                match horizontal {
-                    Some(t) => t.horizontal(row, out),
-                    None => out.copy_from_slice(&row[crop_x * 3..(crop_x + size) * 3]),
-                }
-            }
-            match vertical {
-                Some(t) => t.vertical(between, size * 3, first_row, sums, cropped),
-                None => cropped.copy_from_slice(between),
-            }
-        });
+        pulp::Arch::new().dispatch(passes);
         Ok(&self.cropped)
     }
 
@@ -150,13 +134,60 @@ impl ImagePreparer {
         for (c, table) in self.normalised.iter().enumerate() {
             out.extend(
                 self.cropped
+                    .as_chunks::<3>()
+                    .0
                     .iter()
-                    .skip(c)
-                    .step_by(3)
-                    .map(|&b| table[b as usize]),
+                    .map(|p| table[usize::from(p[c])]),
             );
         }
         Ok(())
+    }
+}
+
+/// Both passes over one picture, for [`pulp`] to compile once per set of vector instructions: that works only for what is
+/// inlined into `call`.
+struct Passes<'a> {
+    tables: &'a mut ImagePreparer,
+    source: &'a [u8],
+}
+
+impl pulp::NullaryFnOnce for Passes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let ImagePreparer {
+            geometry,
+            horizontal,
+            vertical,
+            first_row,
+            rows,
+            between,
+            sums,
+            cropped,
+            ..
+        } = self.tables;
+        let ShortSideCrop {
+            width,
+            crop_x,
+            size,
+            ..
+        } = *geometry;
+        let rows = self
+            .source
+            .chunks_exact(width * 3)
+            .skip(*first_row)
+            .take(*rows);
+        for (row, out) in rows.zip(between.chunks_exact_mut(size * 3)) {
+            match horizontal {
+                Some(t) => t.horizontal(row, out),
+                None => out.copy_from_slice(&row[crop_x * 3..(crop_x + size) * 3]),
+            }
+        }
+        match vertical {
+            Some(t) => t.vertical(between, size * 3, *first_row, sums, cropped),
+            None => cropped.copy_from_slice(between),
+        }
     }
 }
 
@@ -239,21 +270,21 @@ impl FixedTaps {
 fn dot_rgb(pixels: &[u8], weights: &[i32]) -> [i32; 3] {
     const LANES: usize = 24;
     let mut lanes = [0i32; LANES];
-    let (p, w) = (pixels.chunks_exact(LANES), weights.chunks_exact(LANES));
-    let tail = p.remainder().iter().zip(w.remainder()).enumerate();
-    for (l, (&p, &w)) in tail {
-        lanes[l] += i32::from(p) * w;
-    }
-    for (p, w) in p.zip(w) {
+    let ((p, p_rest), (w, w_rest)) = (pixels.as_chunks::<LANES>(), weights.as_chunks::<LANES>());
+    for (p, w) in p.iter().zip(w) {
         for l in 0..LANES {
             lanes[l] += i32::from(p[l]) * w[l];
         }
     }
-    let mut sum = [0; 3];
-    for (l, lane) in lanes.iter().enumerate() {
-        sum[l % 3] += lane;
+    for (lane, (&p, &w)) in lanes.iter_mut().zip(p_rest.iter().zip(w_rest)) {
+        *lane += i32::from(p) * w;
     }
-    sum
+    for half in [12, 6, 3] {
+        for l in 0..half {
+            lanes[l] += lanes[l + half];
+        }
+    }
+    [lanes[0], lanes[1], lanes[2]]
 }
 
 #[inline(always)]

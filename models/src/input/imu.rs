@@ -80,10 +80,15 @@ impl ImuPreparer {
             while after < times.len() && seconds(times[after]) < t - half_s {
                 after += 1;
             }
-            let inside = samples[after..].iter().zip(&times[after..]).take_while(|(_, s)| seconds(**s) < t + half_s);
+            let inside = samples[after..]
+                .iter()
+                .zip(&times[after..])
+                .take_while(|(_, s)| seconds(**s) < t + half_s);
             let (mut sum, mut count) = ([0.0f64; 6], 0u32);
             for (sample, _) in inside {
-                sum.iter_mut().zip(sample).for_each(|(s, &x)| *s += f64::from(x));
+                sum.iter_mut()
+                    .zip(sample)
+                    .for_each(|(s, &x)| *s += f64::from(x));
                 count += 1;
             }
             self.resampled.push(if count > 0 {

@@ -169,7 +169,7 @@ fn check(recipe: &AudioRecipe) -> Result<(), InputError> {
             "bands from {min_hz} to {max_hz} Hz, expected 0 <= min_hz < max_hz <= {nyquist_hz}"
         ));
     }
-    if !preemphasis.is_finite() || !(floor.is_finite() && floor > 0.0) {
+    if !(preemphasis.is_finite() && floor.is_finite() && floor > 0.0) {
         return wrong(format!(
             "preemphasis is {preemphasis} and floor {floor}, expected finite numbers, floor above 0"
         ));

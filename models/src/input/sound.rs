@@ -22,7 +22,7 @@ pub fn first_channel(
         AudioSample::F32 => 4,
     };
     let stride = sample_bytes * usize::from(channels);
-    if stride == 0 || bytes.len() % stride != 0 {
+    if stride == 0 || !bytes.len().is_multiple_of(stride) {
         let expected = format!("whole samples of {channels} channels, {stride} bytes each");
         return Err(InputError::size(
             "sound",
