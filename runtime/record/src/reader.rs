@@ -1,15 +1,18 @@
 //! Reads a log in order of time, with bounded memory, whatever state it is in.
 
+mod queue;
+mod survey;
+
 use crate::chunk::{self, Contents, Message};
 use crate::frame::{FrameBytes, Payload};
-use crate::index::{self, Input, Stretch, TrafficByChannel};
-use crate::labels::decode_truth;
-use crate::topic::{self, Kind, Metadata};
+use crate::index::{self, Input, Stretch};
+use crate::topic::{Kind, Metadata};
 use crate::{Loss, RecordError};
 use bytes::Bytes;
+use queue::Queue;
 use sensebind_core::{Format, Span, StreamId, Timestamp};
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::fs::File;
 use std::io::{Read, SeekFrom};
@@ -84,8 +87,7 @@ pub struct LogReader {
     span: Option<Span>,
     /// By `first`, latest first: the next one is at the end.
     to_come: Vec<Stretch>,
-    pending: BinaryHeap<Reverse<Pending>>,
-    held: Held,
+    queue: Queue,
     loss: Loss,
     is_whole: bool,
     latest: Option<Timestamp>,
@@ -110,58 +112,6 @@ enum Role {
     Events,
     /// No sensor; why.
     Skipped(String),
-}
-
-/// A message waiting for its turn: by time, then by place in the file.
-#[derive(Debug)]
-struct Pending {
-    log_time: u64,
-    place: (u64, usize),
-    message: Message,
-}
-
-impl PartialEq for Pending {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-impl Eq for Pending {}
-impl PartialOrd for Pending {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for Pending {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.log_time, self.place).cmp(&(other.log_time, other.place))
-    }
-}
-
-/// Bytes of opened stretches, by offset: how many messages still keep them in memory.
-#[derive(Debug, Default)]
-struct Held {
-    bytes: usize,
-    stretches: HashMap<u64, (usize, usize)>,
-}
-
-impl Held {
-    fn add(&mut self, offset: u64, messages: usize, bytes: usize) {
-        if messages > 0 {
-            self.bytes += bytes;
-            self.stretches.insert(offset, (messages, bytes));
-        }
-    }
-
-    fn release_one(&mut self, offset: u64) {
-        let Some((messages, bytes)) = self.stretches.get_mut(&offset) else {
-            return;
-        };
-        *messages -= 1;
-        if *messages == 0 {
-            self.bytes -= *bytes;
-            self.stretches.remove(&offset);
-        }
-    }
 }
 
 impl LogReader {
@@ -197,8 +147,7 @@ impl LogReader {
             truth: Vec::new(),
             span: None,
             to_come: Vec::new(),
-            pending: BinaryHeap::new(),
-            held: Held::default(),
+            queue: Queue::default(),
             loss: Loss {
                 bytes_lost: index.bytes_lost,
                 ..Loss::default()
@@ -252,13 +201,12 @@ impl LogReader {
     pub fn next(&mut self) -> Result<Option<LogFrame<'_>>, RecordError> {
         loop {
             self.refill()?;
-            let Some(Reverse(Pending { place, message, .. })) = self.pending.pop() else {
+            let Some(message) = self.queue.pop() else {
                 if !self.is_whole {
                     self.loss.recovered_until = self.latest;
                 }
                 return Ok(None);
             };
-            self.held.release_one(place.0);
             let captured = Timestamp::from_nanos(message.log_time);
             self.latest = self.latest.max(Some(captured));
             if let Some(stream) = self.frame(&message) {
@@ -319,12 +267,11 @@ impl LogReader {
     /// Opens the stretches that may hold the next message.
     fn refill(&mut self) -> Result<(), RecordError> {
         while let Some(stretch) = self.to_come.last() {
-            let is_due = match self.pending.peek() {
-                Some(Reverse(next)) => {
-                    stretch.first <= next.log_time && self.held.bytes < self.options.max_held_bytes
-                }
-                None => true,
-            };
+            let has_room = self.queue.held_bytes() < self.options.max_held_bytes;
+            let is_due = self
+                .queue
+                .next_time()
+                .is_none_or(|next| stretch.first <= next && has_room);
             if !is_due {
                 break;
             }
@@ -332,24 +279,7 @@ impl LogReader {
                 break;
             };
             match self.open_stretch(&stretch)? {
-                Ok(contents) => {
-                    self.held
-                        .add(stretch.offset, contents.messages.len(), contents.size);
-                    self.pending
-                        .extend(
-                            contents
-                                .messages
-                                .into_iter()
-                                .enumerate()
-                                .map(|(nth, message)| {
-                                    Reverse(Pending {
-                                        log_time: message.log_time,
-                                        place: (stretch.offset, nth),
-                                        message,
-                                    })
-                                }),
-                        );
-                }
+                Ok(contents) => self.queue.add(stretch.offset, contents),
                 Err(why) => {
                     self.loss.chunks_lost += 1;
                     self.loss.bytes_lost = self.loss.bytes_lost.saturating_add(stretch.length);
@@ -395,156 +325,6 @@ impl LogReader {
             self.options.max_chunk_bytes,
         ))
     }
-
-    /// Learns the channels, the first message of each and all labels: opens the stretches that have something new.
-    fn survey(
-        &mut self,
-        stretches: &[Stretch],
-        mut traffic: TrafficByChannel,
-    ) -> Result<(), RecordError> {
-        let mut schemas: HashMap<u16, String> = HashMap::new();
-        let mut first_messages: Vec<(u16, Payload)> = Vec::new();
-        let mut unsettled: BTreeSet<u16> = BTreeSet::new();
-        // Declarations come first, wherever they stand. A channel may be declared in a chunk that holds no message of it.
-        let (declarations, others): (Vec<_>, Vec<_>) = stretches
-            .iter()
-            .partition(|stretch| stretch.has_no_messages());
-        for stretch in declarations.into_iter().chain(others) {
-            let news = |channel: &u16| {
-                unsettled.contains(channel)
-                    || self
-                        .roles
-                        .get(channel)
-                        .is_none_or(|role| matches!(role, Role::Truth))
-            };
-            let all_declared = traffic
-                .0
-                .keys()
-                .all(|channel| self.roles.contains_key(channel));
-            let has_news = stretch
-                .channels
-                .as_ref()
-                .is_none_or(|channels| channels.iter().any(news));
-            if stretch.is_chunk && all_declared && !has_news {
-                continue;
-            }
-            // Damage is counted when its turn comes in `next`.
-            let Ok(contents) = self.open_stretch(stretch)? else {
-                continue;
-            };
-            schemas.extend(contents.schemas);
-            for channel in contents.channels {
-                if self.roles.contains_key(&channel.id) {
-                    continue;
-                }
-                let schema = schemas.get(&channel.schema_id).map_or("", String::as_str);
-                let role = role_of(
-                    &channel.topic,
-                    schema,
-                    &channel.message_encoding,
-                    &channel.metadata,
-                );
-                if matches!(role, Role::Unsettled { .. }) {
-                    unsettled.insert(channel.id);
-                }
-                self.roles.insert(channel.id, role);
-            }
-            for message in &contents.messages {
-                if stretch.channels.is_none() {
-                    traffic.add(message.channel, message.log_time);
-                }
-                match self.roles.get(&message.channel) {
-                    Some(Role::Truth) => match decode_truth(&message.data) {
-                        Ok(label) => self.truth.push(label),
-                        Err(why) => self.loss.skip(why),
-                    },
-                    Some(Role::Unsettled {
-                        kind,
-                        topic,
-                        metadata,
-                    }) if unsettled.contains(&message.channel) => {
-                        // The rate is not known yet and may not decide whether the message makes sense.
-                        if let Ok(payload) = Payload::parse(*kind, &message.data)
-                            && payload
-                                .format(topic, metadata, &self.options, 0.0)
-                                .is_ok_and(|f| {
-                                    payload
-                                        .clone()
-                                        .into_frame(&f, payload.encoding(), &mut self.scratch)
-                                        .is_ok()
-                                })
-                        {
-                            unsettled.remove(&message.channel);
-                            first_messages.push((message.channel, payload));
-                        }
-                    }
-                    _ => {}
-                }
-            }
-        }
-        self.truth.sort_by_key(|(_, span)| (span.start, span.end));
-        first_messages.sort_by_key(|(channel, _)| *channel);
-        for (channel, payload) in first_messages {
-            let seen = traffic.0.get(&channel).copied();
-            self.settle(channel, &payload, seen.map_or(0.0, |seen| seen.rate_hz()));
-            if let Some(seen) = seen {
-                let (first, last) = (
-                    Timestamp::from_nanos(seen.first),
-                    Timestamp::from_nanos(seen.last),
-                );
-                let span = self.span.unwrap_or(Span::new(first, last));
-                self.span = Some(Span::new(span.start.min(first), span.end.max(last)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives a channel its stream.
-    fn settle(&mut self, channel: u16, payload: &Payload, seen_rate_hz: f32) {
-        let Some(Role::Unsettled {
-            kind,
-            topic,
-            metadata,
-        }) = self.roles.get(&channel).cloned()
-        else {
-            return;
-        };
-        let Ok(format) = payload.format(&topic, &metadata, &self.options, seen_rate_hz) else {
-            return;
-        };
-        let stream = self.stream_index(&topic, &metadata, format, payload.encoding(), channel);
-        self.roles.insert(channel, Role::Stream(stream, kind));
-    }
-
-    /// The stream of that name and format, made if it does not exist.
-    fn stream_index(
-        &mut self,
-        topic: &str,
-        metadata: &Metadata,
-        format: Format,
-        encoding: &str,
-        channel: u16,
-    ) -> usize {
-        let name = topic::stream_name(topic, metadata);
-        for name in [name, topic.to_owned(), format!("{topic}#{channel}")] {
-            match self.streams.iter().position(|(id, _)| id.as_str() == name) {
-                Some(at) if self.streams[at].1 == format && self.encodings[at] == encoding => {
-                    return at;
-                }
-                Some(_) => {}
-                None => {
-                    self.streams.push((StreamId::new(name), format));
-                    self.encodings.push(encoding.to_owned());
-                    return self.streams.len() - 1;
-                }
-            }
-        }
-        // `topic#channel` is taken by another topic of exactly that name: share the last resort.
-        self.streams
-            .push((StreamId::new(format!("{topic}##{channel}")), format));
-        self.encodings.push(encoding.to_owned());
-        self.streams.len() - 1
-    }
 }
 
 impl fmt::Debug for LogReader {
@@ -554,23 +334,5 @@ impl fmt::Debug for LogReader {
             .field("span", &self.span)
             .field("loss", &self.loss)
             .finish_non_exhaustive()
-    }
-}
-
-fn role_of(topic: &str, schema: &str, message_encoding: &str, metadata: &Metadata) -> Role {
-    match (topic, schema) {
-        (topic::TRUTH, "foxglove.Event") => return Role::Truth,
-        (topic::EVENTS, "foxglove.Event") => return Role::Events,
-        _ => {}
-    }
-    match Kind::of(message_encoding, schema) {
-        Some(kind) => Role::Unsettled {
-            kind,
-            topic: topic.to_owned(),
-            metadata: metadata.clone(),
-        },
-        None => Role::Skipped(format!(
-            "{topic}: {schema:?} ({message_encoding}) is no sensor this reads"
-        )),
     }
 }
