@@ -10,7 +10,8 @@ use sensebind_models::pack::{GraphKind, Pack, import};
 use sensebind_models::session::{Runtime, Session, Threads};
 use std::num::NonZeroUsize;
 use std::path::Path;
-use support::{Case, Golden, checksum, generate, shared, write_safetensors};
+use support::formula::{checksum, generate};
+use support::{Case, Golden, shared, write_safetensors};
 
 const F32_GATE: f64 = 2e-6;
 const F16_GATE: f64 = 1e-3;

@@ -114,7 +114,7 @@ impl<'a> Graph<'a> {
         Value(name)
     }
 
-    fn to_f32(&mut self, stored: Value) -> Value {
+    fn as_f32(&mut self, stored: Value) -> Value {
         match self.precision {
             Precision::F32 => stored,
             Precision::F16 => {
@@ -126,14 +126,14 @@ impl<'a> Graph<'a> {
     /// Weights, as f32 whatever they are stored as.
     pub(crate) fn weight(&mut self, recipe: Recipe<'a>) -> Value {
         let stored = self.stored(recipe);
-        self.to_f32(stored)
+        self.as_f32(stored)
     }
 
     /// Rows of a table `[rows, width]` by number: only the rows looked up are converted to f32.
     pub(crate) fn lookup(&mut self, table: Recipe<'a>, rows: &Value) -> Value {
         let table = self.stored(table);
         let picked = self.node("Gather", &[&table, rows], vec![Attribute::int("axis", 0)]);
-        self.to_f32(picked)
+        self.as_f32(picked)
     }
 
     /// A constant of f32.

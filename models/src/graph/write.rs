@@ -2,7 +2,8 @@
 //!
 //! A protobuf message needs its length in front. All lengths follow from the shapes, so the file is written in one
 //! pass: the model's head, the graph's nodes, then each weight's head and numbers. Above protobuf's 2 GB the numbers
-//! go to a second file (`<graph>_data`, ONNX external data), each tensor on its own pages.
+//! of the weights go to a second file (`<graph>_data`, ONNX external data), each tensor on its own pages; shapes and
+//! other constants stay in the graph, where ONNX Runtime needs them to infer shapes.
 
 use super::builder::{Graph, Initializer, Numbers};
 use super::onnx::{self, Model, OperatorSet, StringEntry, TensorHead};
@@ -97,39 +98,39 @@ impl Graph<'_> {
                 .iter()
                 .map(|i| i.head(self.precision))
                 .collect::<Vec<_>>();
-            self.write_model(&mut model, &heads, |out, initializer| {
-                initializer.stream(self.precision, out, progress)
-            })?;
+            self.write_model(&mut model, &heads, progress)?;
             return Ok(vec![model.finish()?]);
         }
         let mut data = Output::create(folder, &format!("{file}_data"))?;
         let mut heads = Vec::with_capacity(self.initializers.len());
         for initializer in &self.initializers {
-            data.pad_to(PAGE_BYTES)?;
             let mut head = initializer.head(self.precision);
-            let entry = |key: &str, value: String| StringEntry {
-                key: key.into(),
-                value,
-            };
-            head.external_data = vec![
-                entry("location", data.name.clone()),
-                entry("offset", data.bytes.to_string()),
-                entry("length", initializer.bytes(self.precision).to_string()),
-            ];
-            head.data_location = Some(onnx::EXTERNAL);
-            initializer.stream(self.precision, &mut data, progress)?;
+            if matches!(initializer.numbers, Numbers::Weights(_)) {
+                data.pad_to(PAGE_BYTES)?;
+                let entry = |key: &str, value: String| StringEntry {
+                    key: key.into(),
+                    value,
+                };
+                head.external_data = vec![
+                    entry("location", data.name.clone()),
+                    entry("offset", data.bytes.to_string()),
+                    entry("length", initializer.bytes(self.precision).to_string()),
+                ];
+                head.data_location = Some(onnx::EXTERNAL);
+                initializer.stream(self.precision, &mut data, progress)?;
+            }
             heads.push(head);
         }
-        self.write_model(&mut model, &heads, |_, _| Ok(()))?;
+        self.write_model(&mut model, &heads, progress)?;
         Ok(vec![model.finish()?, data.finish()?])
     }
 
-    /// The `ModelProto`. A head without external data is followed by its numbers, which `numbers` writes.
+    /// The `ModelProto`. A head without external data is followed by its numbers.
     fn write_model(
         &self,
         out: &mut Output,
         heads: &[TensorHead],
-        mut numbers: impl FnMut(&mut Output, &Initializer<'_>) -> Result<(), WriteError>,
+        progress: &mut dyn FnMut(u64),
     ) -> Result<(), WriteError> {
         let model = Model {
             ir_version: IR_VERSION,
@@ -185,7 +186,9 @@ impl Graph<'_> {
                 );
             }
             out.write(&bytes)?;
-            numbers(out, initializer)?;
+            if head.data_location.is_none() {
+                initializer.stream(self.precision, out, progress)?;
+            }
         }
         Ok(())
     }
@@ -327,5 +330,78 @@ impl Output {
             bytes: self.bytes,
             sha256: hex(&self.hash.finalize()),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Checkpoint;
+    use crate::graph::layers::linear;
+    use crate::graph::{Dim, InputType, Weights};
+    use crate::session::{Runtime, Session, Threads};
+    use std::num::NonZeroUsize;
+
+    fn run(graph: &Path) -> Vec<f32> {
+        let runtime = Runtime::load(None).expect("ONNX Runtime");
+        let mut session =
+            Session::open(&runtime, graph, Threads(NonZeroUsize::MIN)).expect("session");
+        session.run_f32(&[1, 2], &[1.0, 2.0]).expect("run").1
+    }
+
+    /// The public way to external data is a model of over 2 GB: here the limit is lowered instead.
+    #[test]
+    fn external_data_gives_the_same_numbers_as_embedded() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let path = folder.path().join("w.safetensors");
+        let header = r#"{"weight":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#;
+        let numbers = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]
+            .map(f32::to_le_bytes)
+            .concat();
+        let bytes = [
+            &(header.len() as u64).to_le_bytes()[..],
+            header.as_bytes(),
+            &numbers,
+        ]
+        .concat();
+        std::fs::write(&path, bytes).expect("written");
+        let checkpoint = Checkpoint::open(&path).expect("checkpoint");
+        let shape = [Dim::Free("batch"), Dim::Fixed(2)];
+        let (mut graph, input) = Graph::new("test", InputType::F32, &shape, 3, Precision::F32);
+        let weights = Weights::new(&checkpoint);
+        let product = linear(&mut graph, &weights, &input, (2, 3), false).expect("weights");
+        let product = graph.reshape(&product, &[0, 3]);
+        graph.finish_unit_length(&product);
+
+        let embedded = graph
+            .write(folder.path(), "a.onnx", &mut |_| ())
+            .expect("written");
+        let split = graph
+            .write_with_limit(folder.path(), "b.onnx", 0, &mut |_| ())
+            .expect("written");
+        assert_eq!(embedded.len(), 1);
+        assert_eq!(
+            split.iter().map(|f| f.name.as_str()).collect::<Vec<_>>(),
+            ["b.onnx", "b.onnx_data"]
+        );
+        for file in embedded.iter().chain(&split) {
+            let bytes = std::fs::read(folder.path().join(&file.name)).expect("read");
+            assert_eq!(
+                (bytes.len() as u64, hex(&Sha256::digest(&bytes))),
+                (file.bytes, file.sha256.clone())
+            );
+        }
+        // [1, 2] W^T = [5, 11, 17], over its length
+        let expected = [5.0, 11.0, 17.0].map(|v: f32| v / 435.0_f32.sqrt());
+        for graph in ["a.onnx", "b.onnx"] {
+            let found = run(&folder.path().join(graph));
+            assert!(
+                found
+                    .iter()
+                    .zip(expected)
+                    .all(|(f, e)| (f - e).abs() < 1e-6),
+                "{graph}: {found:?}"
+            );
+        }
     }
 }

@@ -478,12 +478,35 @@ impl Config {
         self.thermal_stride.unwrap_or(self.thermal_kernel_size)
     }
 
+    /// Tokens that the stem of an encoder (by its name in the checkpoint) makes, class token not counted.
+    pub(super) fn token_count(&self, encoder: &str) -> usize {
+        let audio = |size| steps(size, self.audio_kernel_size, self.audio_stride);
+        match encoder {
+            "vision" => steps(self.image_size, self.kernel_size[1], self.kernel_size[1]).pow(2),
+            "audio" => audio(self.audio_num_mel_bins) * audio(self.audio_target_len),
+            "depth" => steps(self.depth_size, self.depth_kernel_size, self.depth_stride()).pow(2),
+            "thermal" => steps(
+                self.thermal_size,
+                self.thermal_kernel_size,
+                self.thermal_stride(),
+            )
+            .pow(2),
+            "imu" => self.imu_samples / self.imu_kernel_size,
+            _ => self.text_context,
+        }
+    }
+
     /// Rows of the token table.
     pub(super) fn text_rows(&self) -> usize {
         self.text_known_ids
             .as_ref()
             .map_or(CLIP_VOCABULARY, |ids| ids.len() + 1)
     }
+}
+
+/// Positions at which a kernel fits.
+const fn steps(size: usize, kernel: usize, stride: usize) -> usize {
+    (size - kernel) / stride + 1
 }
 
 const fn side() -> usize {

@@ -12,11 +12,6 @@ const STEM_EPSILON: f32 = 1e-5;
 /// Largest logit scale: the published model clips there.
 const MAX_LOGIT_SCALE: f32 = 100.0;
 
-/// Positions at which a kernel fits.
-const fn steps(size: usize, kernel: usize, stride: usize) -> usize {
-    (size - kernel) / stride + 1
-}
-
 /// A grey picture's stem: its tensors, its sizes.
 struct PictureStem {
     stem: &'static str,
@@ -185,7 +180,7 @@ impl Config {
         let kernel_size = self.kernel_size[1];
         let kernel = graph.weight(kernel);
         let tokens = patches(graph, input, &kernel, width, kernel_size);
-        let count = steps(self.image_size, kernel_size, kernel_size).pow(2);
+        let count = self.token_count("vision");
         let stem = weights.below("modality_preprocessors.vision");
         let tokens = with_class_token(
             graph,
@@ -256,7 +251,7 @@ impl Config {
             width,
             STEM_EPSILON,
         )?;
-        let count = steps(rows, kernel, stride) * steps(columns, kernel, stride);
+        let count = self.token_count(name);
         let positions = "pos_embedding_helper.pos_embed";
         let tokens = with_class_token(&mut graph, &before, &tokens, (count, width), positions)?;
         let sizes = Trunk {
@@ -300,7 +295,7 @@ impl Config {
         ];
         let (mut graph, input) =
             Graph::new("imu", InputType::F32, &shape, self.out_embed_dim, precision);
-        let count = self.imu_samples / kernel;
+        let count = self.token_count("imu");
         let windows = graph.reshape(&input, &[0, axes as i64, count as i64, kernel as i64]);
         let windows = graph.transpose(&windows, &[0, 2, 1, 3]);
         let windows = graph.reshape(&windows, &[0, count as i64, (axes * kernel) as i64]);

@@ -7,8 +7,10 @@ mod config;
 mod graphs;
 mod manifest;
 mod recipes;
+mod state_dict;
 
 pub use config::{Config, ConfigError, PackInfo, Recipes, Windowing, Windows};
+pub use state_dict::NamedShape;
 
 use super::Family;
 use crate::manifest::{Manifest, Precision};
