@@ -153,7 +153,7 @@ impl<'a> PackEncoders<'a> {
             window: seconds("window_s", entry.window_s)?,
             hop: seconds("hop_s", entry.hop_s)?,
         };
-        let graph = self.pack.graph_path(sense)?;
+        let graph = self.pack.verified_graph(sense)?;
         Ok(Model::new(
             Session::open(self.runtime, &graph, self.threads)?,
             spec,

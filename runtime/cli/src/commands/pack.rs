@@ -182,22 +182,21 @@ fn print_sense<R: Serialize>(manifest: &Manifest, name: &str, entry: Option<&Sen
         entry.window_s,
         entry.hop_s
     );
-    for (key, value) in recipe_lines(&entry.input) {
-        println!("             {key} = {value}");
+    for line in recipe_lines(&entry.input) {
+        println!("             {line}");
     }
 }
 
-/// The recipe key by key; long lists (a kept vocabulary) by their length.
-fn recipe_lines<R: Serialize>(recipe: &R) -> Vec<(String, String)> {
-    let Ok(serde_json::Value::Object(keys)) = serde_json::to_value(recipe) else {
-        return Vec::new();
-    };
-    keys.into_iter()
-        .map(|(key, value)| match value {
-            serde_json::Value::Array(items) if items.len() > 6 => {
-                (key, format!("({} values)", items.len()))
+/// The recipe as `pack.toml` says it; long lists (a kept vocabulary) by their length.
+fn recipe_lines<R: Serialize>(recipe: &R) -> Vec<String> {
+    const LONGEST: usize = 160;
+    let text = toml::to_string(recipe).unwrap_or_else(|e| format!("(not to be said in TOML: {e})"));
+    text.lines()
+        .map(|line| match line.split_once(" = [") {
+            Some((key, list)) if line.len() > LONGEST => {
+                format!("{key} = ({} values)", list.split(',').filter(|v| !v.trim_matches(&[']', ' '][..]).is_empty()).count())
             }
-            other => (key, other.to_string()),
+            _ => line.to_owned(),
         })
         .collect()
 }
