@@ -25,9 +25,10 @@ pub fn scale_of(name: &str, shape: &[usize]) -> (f64, f64) {
     let fan_in = shape.iter().skip(1).product::<usize>() as f64;
     if name.ends_with("text.token_embedding.weight") || name.ends_with("text.pos_embed") {
         (0.05, 0.0)
-    } else if name.ends_with("cls_token") || name.ends_with("pos_embed") {
-        (0.5, 0.0)
-    } else if name.ends_with("bias_k") || name.ends_with("bias_v") {
+    } else if ["cls_token", "pos_embed", "bias_k", "bias_v"]
+        .iter()
+        .any(|end| name.ends_with(end))
+    {
         (0.5, 0.0)
     } else if name.ends_with("bias") {
         (0.2, 0.0)
