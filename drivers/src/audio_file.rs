@@ -4,8 +4,7 @@
 //! 16 bits it delivers 16-bit samples, exactly those of the file; else (24 bits, floating point, Vorbis) `f32`.
 
 use sensebind_core::{
-    AudioSample, Driver, ErrorKind, Format, Found, Frame, Reading, Source, SourceError, StreamId,
-    Timestamp,
+    AudioSample, Driver, ErrorKind, Format, Found, Frame, Reading, Source, SourceError, StreamId, Timestamp,
 };
 use std::fmt;
 use std::fs::File;
@@ -47,8 +46,8 @@ impl Driver for AudioFile {
 
     fn open(&self, address: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
         let path = Path::new(address);
-        let source = AudioFileSource::open(path)
-            .map_err(|e| SourceError::new(ErrorKind::Misconfigured, e.to_string()))?;
+        let source =
+            AudioFileSource::open(path).map_err(|e| SourceError::new(ErrorKind::Misconfigured, e.to_string()))?;
         Ok(vec![Box::new(source)])
     }
 }
@@ -175,9 +174,7 @@ impl AudioFileSource {
         };
         source.waiting = source.decode()?;
         if source.waiting.is_none() {
-            return Err(AudioFileError::Empty {
-                path: path.to_owned(),
-            });
+            return Err(AudioFileError::Empty { path: path.to_owned() });
         }
         Ok(source)
     }
@@ -265,19 +262,11 @@ impl Packets {
         };
         let file = File::open(path).map_err(open_error)?;
         if file.metadata().map_err(open_error)?.len() == 0 {
-            return Err(AudioFileError::Empty {
-                path: path.to_owned(),
-            });
+            return Err(AudioFileError::Empty { path: path.to_owned() });
         }
         let stream = MediaSourceStream::new(Box::new(file), Default::default());
-        let probe = || {
-            symphonia::default::get_probe().probe(
-                &Hint::new(),
-                stream,
-                Default::default(),
-                Default::default(),
-            )
-        };
+        let probe =
+            || symphonia::default::get_probe().probe(&Hint::new(), stream, Default::default(), Default::default());
         let reader = guarded(probe).map_err(|e| unsupported(e.to_string()))?;
         let track = reader
             .default_track(TrackType::Audio)
@@ -304,10 +293,8 @@ impl Packets {
                 "expected 1 to {MAX_CHANNELS} channels, found {channels}"
             )));
         }
-        let make_decoder = || {
-            symphonia::default::get_codecs()
-                .make_audio_decoder(parameters, &AudioDecoderOptions::default())
-        };
+        let make_decoder =
+            || symphonia::default::get_codecs().make_audio_decoder(parameters, &AudioDecoderOptions::default());
         let decoder = guarded(make_decoder).map_err(|e| unsupported(e.to_string()))?;
         let (track, bits) = (track.id, parameters.bits_per_sample);
         Ok(Self {
@@ -353,8 +340,7 @@ impl Packets {
                 let spec = decoded.spec();
                 Ok((spec.rate(), spec.channels().count(), decoded.frames()))
             };
-            let (rate_hz, channels, frames) =
-                guarded(decode).map_err(|e| damaged(e.to_string()))?;
+            let (rate_hz, channels, frames) = guarded(decode).map_err(|e| damaged(e.to_string()))?;
             if rate_hz != self.rate_hz || channels != usize::from(self.channels) {
                 return Err(damaged(format!(
                     "expected {} Hz x{} throughout, found {rate_hz} Hz x{channels}",
@@ -373,6 +359,5 @@ impl Packets {
 /// Runs a step of the decoder; a panic becomes an error. symphonia 0.6 computes with a damaged header's numbers before it
 /// checks them (WAV: rate x block size), which panics where overflow is checked.
 fn guarded<T>(step: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
-    catch_unwind(AssertUnwindSafe(step))
-        .unwrap_or(Err(Error::DecodeError("numbers that no sound file has")))
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or(Err(Error::DecodeError("numbers that no sound file has")))
 }

@@ -20,11 +20,7 @@ pub mod scene;
 pub mod sound_collection;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[
-    &audio_file::AudioFile,
-    &picture_folder::PictureFolder,
-    &scene::Scene,
-];
+pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {

@@ -4,8 +4,7 @@
 //! of their names, one per second, as they are: nothing is decoded here. The stream is named after the folder or file.
 
 use sensebind_core::{
-    Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source, SourceError, StreamId,
-    Timestamp,
+    Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source, SourceError, StreamId, Timestamp,
 };
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -53,12 +52,8 @@ struct PictureSource {
 
 impl PictureSource {
     fn open(path: &Path) -> Result<Self, SourceError> {
-        let misconfigured = |why: String| {
-            SourceError::new(
-                ErrorKind::Misconfigured,
-                format!("{}: {why}", path.display()),
-            )
-        };
+        let misconfigured =
+            |why: String| SourceError::new(ErrorKind::Misconfigured, format!("{}: {why}", path.display()));
         let files = if path.is_dir() {
             list(path).map_err(|e| misconfigured(e.to_string()))?
         } else {
@@ -66,8 +61,7 @@ impl PictureSource {
         };
         let mut pictures = Vec::new();
         for file in files {
-            let layout =
-                layout(&file).map_err(|e| misconfigured(format!("{}: {e}", file.display())))?;
+            let layout = layout(&file).map_err(|e| misconfigured(format!("{}: {e}", file.display())))?;
             pictures.extend(layout.map(|layout| (file, layout)));
         }
         let Some(&(_, layout)) = pictures.first() else {
@@ -107,9 +101,7 @@ impl Source for PictureSource {
     }
 
     fn read(&mut self, _timeout: Duration) -> Result<Reading<'_>, SourceError> {
-        let next = usize::try_from(self.seq)
-            .ok()
-            .and_then(|seq| self.pictures.get(seq));
+        let next = usize::try_from(self.seq).ok().and_then(|seq| self.pictures.get(seq));
         let Some(path) = next else {
             return Err(SourceError::ended());
         };

@@ -5,12 +5,12 @@
 //! the start of the world; reading never waits.
 
 use sensebind_core::{
-    AudioSample, DepthUnit, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source,
-    SourceError, Span, StreamId, ThermalUnit, Timestamp,
+    AudioSample, DepthUnit, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source, SourceError, Span,
+    StreamId, ThermalUnit, Timestamp,
 };
 use sensebind_scene::{
-    AUDIO_RATE_HZ, CAMERA_RATE_HZ, CAMERA_SIZE, DEPTH_RATE_HZ, DEPTH_SIZE, Happening, IMU_RATE_HZ,
-    Size, THERMAL_RATE_HZ, THERMAL_SIZE, Timeline, World,
+    AUDIO_RATE_HZ, CAMERA_RATE_HZ, CAMERA_SIZE, DEPTH_RATE_HZ, DEPTH_SIZE, Happening, IMU_RATE_HZ, Size,
+    THERMAL_RATE_HZ, THERMAL_SIZE, Timeline, World,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,10 +60,7 @@ pub fn world(address: &str) -> Result<World, SourceError> {
         SourceError::new(ErrorKind::Misconfigured, message)
     };
     let (seed, duration_s) = match address.split_once(':') {
-        Some((seed, seconds)) => (
-            seed,
-            Some(seconds.parse::<f64>().map_err(|_| misconfigured())?),
-        ),
+        Some((seed, seconds)) => (seed, Some(seconds.parse::<f64>().map_err(|_| misconfigured())?)),
         None => (address, None),
     };
     let seed = seed.parse().map_err(|_| misconfigured())?;
@@ -71,10 +68,7 @@ pub fn world(address: &str) -> Result<World, SourceError> {
     let timeline = match duration_s {
         None => demo,
         Some(s) if !(s > 0.0 && s <= MAX_DURATION_S) => return Err(misconfigured()),
-        Some(s) if s <= demo.duration_s => Timeline {
-            duration_s: s,
-            ..demo
-        },
+        Some(s) if s <= demo.duration_s => Timeline { duration_s: s, ..demo },
         Some(s) => Timeline::random(seed, s, Happening::ALL),
     };
     Ok(World::new(seed, timeline))
@@ -83,18 +77,12 @@ pub fn world(address: &str) -> Result<World, SourceError> {
 /// What really happens in `world` and when, as far as it lasts, by start.
 pub fn truth(world: &World) -> Vec<(String, Span)> {
     let timeline = world.timeline();
-    let time =
-        |s: f64| Timestamp::ZERO.after(Duration::from_secs_f64(s.clamp(0.0, timeline.duration_s)));
+    let time = |s: f64| Timestamp::ZERO.after(Duration::from_secs_f64(s.clamp(0.0, timeline.duration_s)));
     timeline
         .occurrences
         .iter()
         .filter(|occurrence| occurrence.start_s < timeline.duration_s)
-        .map(|o| {
-            (
-                o.happening.name().to_owned(),
-                Span::new(time(o.start_s), time(o.end_s)),
-            )
-        })
+        .map(|o| (o.happening.name().to_owned(), Span::new(time(o.start_s), time(o.end_s))))
         .collect()
 }
 
@@ -187,18 +175,15 @@ impl SceneSource {
             }
             Format::Thermal { .. } => {
                 self.world.thermal(t_s, &mut self.counts);
-                self.bytes
-                    .extend(self.counts.iter().flat_map(|c| c.to_le_bytes()));
+                self.bytes.extend(self.counts.iter().flat_map(|c| c.to_le_bytes()));
             }
             Format::Depth { .. } => {
                 self.world.depth(t_s, &mut self.counts);
-                self.bytes
-                    .extend(self.counts.iter().flat_map(|c| c.to_le_bytes()));
+                self.bytes.extend(self.counts.iter().flat_map(|c| c.to_le_bytes()));
             }
             Format::Imu { .. } => {
                 let values = self.world.imu(tick);
-                self.bytes
-                    .extend(values.iter().flat_map(|v| v.to_le_bytes()));
+                self.bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
             }
         }
     }
@@ -247,9 +232,7 @@ mod tests {
         assert_eq!(world("3").unwrap().timeline().duration_s, 60.0);
         assert_eq!(world("3:2.5").unwrap().timeline().duration_s, 2.5);
         assert_eq!(world("3:90").unwrap().timeline().duration_s, 90.0);
-        for bad in [
-            "", "x", "-1", "3:", "3:0", "3:-1", "3:NaN", "3:inf", "3:1e9",
-        ] {
+        for bad in ["", "x", "-1", "3:", "3:0", "3:-1", "3:NaN", "3:inf", "3:1e9"] {
             let error = world(bad).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Misconfigured);
             assert!(error.message.contains(&format!("{bad:?}")), "{error}");
@@ -260,12 +243,7 @@ mod tests {
     fn truth_ends_with_the_world() {
         let cut = truth(&world("3:5").unwrap());
         let end = Timestamp::from_nanos(5_000_000_000);
-        assert!(
-            !cut.is_empty()
-                && cut
-                    .iter()
-                    .all(|(_, span)| span.start < end && span.end <= end)
-        );
+        assert!(!cut.is_empty() && cut.iter().all(|(_, span)| span.start < end && span.end <= end));
         assert!(truth(&world("3").unwrap()).len() > cut.len());
     }
 }

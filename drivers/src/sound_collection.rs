@@ -80,28 +80,21 @@ pub fn list(folder: impl AsRef<Path>) -> Result<Vec<Recording>, CollectionError>
     let folder = folder.as_ref();
     let (index, meta) = (folder.join("index.tsv"), folder.join("meta/esc50.csv"));
     let mut recordings = if index.is_file() {
-        let columns = [
-            "fold", "class", "file", "title", "author", "source", "licence",
-        ];
-        Table::read(&index, '\t')?.rows(
-            columns,
-            |[fold, class, file, title, author, source, licence]| {
-                let path = folder.join(class).join(file);
-                Some((
-                    class,
-                    fold,
-                    file,
-                    [title, author, source, licence].map(str::to_owned),
-                    path,
-                ))
-            },
-        )?
+        let columns = ["fold", "class", "file", "title", "author", "source", "licence"];
+        Table::read(&index, '\t')?.rows(columns, |[fold, class, file, title, author, source, licence]| {
+            let path = folder.join(class).join(file);
+            Some((
+                class,
+                fold,
+                file,
+                [title, author, source, licence].map(str::to_owned),
+                path,
+            ))
+        })?
     } else if meta.is_file() {
         let columns = ["filename", "fold", "category", "esc10", "src_file"];
         Table::read(&meta, ',')?.rows(columns, |[file, fold, category, esc10, source]| {
-            let (_, label) = ESC10
-                .iter()
-                .find(|(name, _)| esc10 == "True" && *name == category)?;
+            let (_, label) = ESC10.iter().find(|(name, _)| esc10 == "True" && *name == category)?;
             let page = format!("freesound.org sound {source}");
             let credit = [
                 file.to_owned(),
@@ -112,9 +105,7 @@ pub fn list(folder: impl AsRef<Path>) -> Result<Vec<Recording>, CollectionError>
             Some((*label, fold, file, credit, folder.join("audio").join(file)))
         })?
     } else {
-        return Err(CollectionError::UnknownLayout {
-            path: folder.into(),
-        });
+        return Err(CollectionError::UnknownLayout { path: folder.into() });
     };
     recordings.sort_by(|a, b| (a.fold, &a.label, &a.file).cmp(&(b.fold, &b.label, &b.file)));
     Ok(recordings)
@@ -164,12 +155,7 @@ impl Table {
             *place = heading
                 .iter()
                 .position(|name| name.trim() == column)
-                .ok_or_else(|| {
-                    wrong(
-                        1,
-                        format!("no column {column:?}; found {}", heading.join(", ")),
-                    )
-                })?;
+                .ok_or_else(|| wrong(1, format!("no column {column:?}; found {}", heading.join(", "))))?;
         }
         let mut recordings = Vec::new();
         for (number, line) in self
@@ -184,20 +170,14 @@ impl Table {
                 let why = format!("{} columns, expected {}", cells.len(), heading.len());
                 return Err(wrong(number + 1, why));
             }
-            let Some((label, fold, file, credit, path)) = make(places.map(|place| cells[place]))
-            else {
+            let Some((label, fold, file, credit, path)) = make(places.map(|place| cells[place])) else {
                 continue;
             };
             let fold = fold
                 .parse()
                 .map_err(|_| wrong(number + 1, format!("fold {fold:?}, expected a number")))?;
-            if Path::new(file).components().count() != 1
-                || Path::new(label).components().count() != 1
-            {
-                return Err(wrong(
-                    number + 1,
-                    format!("{label}/{file} is no plain file name"),
-                ));
+            if Path::new(file).components().count() != 1 || Path::new(label).components().count() != 1 {
+                return Err(wrong(number + 1, format!("{label}/{file} is no plain file name")));
             }
             let [title, author, source, licence] = credit;
             recordings.push(Recording {

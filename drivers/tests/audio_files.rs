@@ -1,8 +1,5 @@
 //! Sound files: exact samples, and readable errors for everything that is none.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the functions the tests share are tests too"
-)]
+#![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
 use sensebind_core::{AudioSample, Driver, ErrorKind, Format, Reading};
 use sensebind_drivers::audio_file::{AudioFile, decode_audio};
@@ -37,10 +34,7 @@ fn file(name: &str, bytes: &[u8]) -> File {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join(name);
     std::fs::write(&path, bytes).unwrap();
-    File {
-        _folder: folder,
-        path,
-    }
+    File { _folder: folder, path }
 }
 
 /// The format and all bytes of a file as a stream; times checked against the samples before each packet.
@@ -68,9 +62,7 @@ fn stream(file: &File) -> (Format, Vec<u8>) {
 
 #[test]
 fn sixteen_bits_come_out_as_they_are() {
-    let samples: Vec<i16> = (0..20_000)
-        .map(|n| (n * 37 % 65_536 - 32_768) as i16)
-        .collect();
+    let samples: Vec<i16> = (0..20_000).map(|n| (n * 37 % 65_536 - 32_768) as i16).collect();
     let data: Vec<u8> = samples.iter().flat_map(|s| s.to_le_bytes()).collect();
     let file = file("two channels.wav", &wav(1, 2, 44_100, 16, &data));
     let expected = Format::Audio {
@@ -117,11 +109,7 @@ fn a_file_cut_off_in_recording_gives_what_is_there() {
     let whole = wav(1, 1, 16_000, 16, &data);
     let file = file("cut.wav", &whole[..whole.len() - 16_000]);
     let (_, bytes) = stream(&file);
-    assert!(
-        bytes.len() > 10_000 && bytes.len() <= 16_000,
-        "{}",
-        bytes.len()
-    );
+    assert!(bytes.len() > 10_000 && bytes.len() <= 16_000, "{}", bytes.len());
 }
 
 #[test]
@@ -129,10 +117,7 @@ fn what_is_no_sound_is_a_readable_error() {
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("empty.wav", Vec::new()),
         ("header only.wav", wav(1, 1, 16_000, 16, &[])),
-        (
-            "text.wav",
-            b"not a sound file at all, but long enough to look".to_vec(),
-        ),
+        ("text.wav", b"not a sound file at all, but long enough to look".to_vec()),
         ("no rate.wav", wav(1, 1, 0, 16, &[0; 64])),
         ("absurd rate.wav", wav(1, 1, u32::MAX, 16, &[0; 64])),
         ("no channels.wav", wav(1, 0, 16_000, 16, &[0; 64])),
@@ -142,10 +127,7 @@ fn what_is_no_sound_is_a_readable_error() {
             "flac.flac",
             b"fLaC\x00\x00\x00\x22garbage garbage garbage garbage".to_vec(),
         ),
-        (
-            "ogg.ogg",
-            b"OggS\x00\x02garbage garbage garbage garbage garb".to_vec(),
-        ),
+        ("ogg.ogg", b"OggS\x00\x02garbage garbage garbage garbage garb".to_vec()),
     ];
     for (name, bytes) in cases {
         let file = file(name, &bytes);

@@ -1,8 +1,5 @@
 //! What every driver promises, in one loop over [`DRIVERS`].
-#![allow(
-    clippy::unwrap_used,
-    reason = "the functions the tests share are tests too"
-)]
+#![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
 use sensebind_core::{Driver, ErrorKind, Reading, Source};
 use sensebind_drivers::DRIVERS;
@@ -82,11 +79,7 @@ fn read_to_the_end(source: &mut dyn Source) {
     }
     assert!(expected_seq > 0, "{stream}: opened and gave nothing");
     let again = source.read(Duration::ZERO).unwrap_err();
-    assert_eq!(
-        again.kind,
-        ErrorKind::Ended,
-        "{stream}: the end stays the end"
-    );
+    assert_eq!(again.kind, ErrorKind::Ended, "{stream}: the end stays the end");
 }
 
 #[test]
@@ -95,10 +88,7 @@ fn every_driver_keeps_the_contract() {
         let name = driver.name();
         assert!(!driver.about().is_empty(), "{name}");
         for found in driver.find() {
-            assert!(
-                !found.address.is_empty() && !found.about.is_empty(),
-                "{name}"
-            );
+            assert!(!found.address.is_empty() && !found.about.is_empty(), "{name}");
         }
         let nonsense = "no/such thing: \u{1f9ed}";
         let error = driver.open(nonsense).err().expect("nonsense opened");

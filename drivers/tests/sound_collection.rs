@@ -13,16 +13,10 @@ fn an_index_beside_class_folders() {
     .unwrap();
     let found = list(dir.path()).unwrap();
     assert_eq!(
-        found
-            .iter()
-            .map(|r| (r.fold, r.file.as_str()))
-            .collect::<Vec<_>>(),
+        found.iter().map(|r| (r.fold, r.file.as_str())).collect::<Vec<_>>(),
         [(1, "a.ogg"), (2, "b.ogg")]
     );
-    assert_eq!(
-        (found[0].author.as_str(), found[0].licence.as_str()),
-        ("Bob", "CC-BY")
-    );
+    assert_eq!((found[0].author.as_str(), found[0].licence.as_str()), ("Bob", "CC-BY"));
     assert_eq!(found[0].path, dir.path().join("rain/a.ogg"));
 }
 
@@ -46,10 +40,7 @@ fn a_copy_of_esc_50_gives_its_ten_esc10_categories() {
 #[test]
 fn lists_that_are_none_say_what_is_wrong() {
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(
-        list(dir.path()),
-        Err(CollectionError::UnknownLayout { .. })
-    ));
+    assert!(matches!(list(dir.path()), Err(CollectionError::UnknownLayout { .. })));
     for (text, expected) in [
         ("fold\tclass\n1\train\n", "no column \"file\""),
         (

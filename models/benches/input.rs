@@ -3,12 +3,10 @@
 use divan::{Bencher, black_box};
 use sensebind_core::{DepthUnit, PixelLayout, ThermalUnit, Timestamp};
 use sensebind_models::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, LogMel, Resampler, Rgb8, ThermalPreparer, Tokenizer,
-    decode,
+    DepthPreparer, ImagePreparer, ImuPreparer, LogMel, Resampler, Rgb8, ThermalPreparer, Tokenizer, decode,
 };
 use sensebind_models::manifest::{
-    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe,
-    ThermalRecipe,
+    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe, ThermalRecipe,
 };
 
 fn main() {
@@ -27,9 +25,7 @@ fn noise(count: usize) -> Vec<u8> {
 }
 
 fn sound(samples: usize) -> Vec<f32> {
-    (0..samples)
-        .map(|i| (i as f32 * 0.173).sin() * 0.3)
-        .collect()
+    (0..samples).map(|i| (i as f32 * 0.173).sin() * 0.3).collect()
 }
 
 #[divan::bench(args = [(1920, 1080), (640, 480), (160, 120)])]
@@ -40,8 +36,7 @@ fn image_to_224(bencher: Bencher<'_, '_>, (width, height): (u32, u32)) {
         mean: [0.45; 3],
         std: [0.26; 3],
     };
-    let picture =
-        Rgb8::new(width, height, noise((width * height * 3) as usize)).expect("size fits");
+    let picture = Rgb8::new(width, height, noise((width * height * 3) as usize)).expect("size fits");
     let mut preparer = ImagePreparer::new(&recipe, width, height).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
@@ -104,8 +99,7 @@ fn thermal_160x120_to_224(bencher: Bencher<'_, '_>) {
         .iter()
         .flat_map(|&b| (29_000 + u16::from(b)).to_le_bytes())
         .collect();
-    let mut preparer =
-        ThermalPreparer::new(&recipe, 160, 120, ThermalUnit::KelvinPerCount(0.01)).expect("recipe");
+    let mut preparer = ThermalPreparer::new(&recipe, 160, 120, ThermalUnit::KelvinPerCount(0.01)).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
@@ -134,9 +128,7 @@ fn depth_640x480_to_224(bencher: Bencher<'_, '_>) {
         .into_iter()
         .map(|b| if b < 26 { 0 } else { 1000 + u16::from(b) });
     let frame: Vec<u8> = counts.flat_map(u16::to_le_bytes).collect();
-    let mut preparer =
-        DepthPreparer::new(&recipe, 640, 480, DepthUnit::MetresPerCount(0.001), None)
-            .expect("recipe");
+    let mut preparer = DepthPreparer::new(&recipe, 640, 480, DepthUnit::MetresPerCount(0.001), None).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
@@ -153,22 +145,13 @@ fn imu_5_s_of_1_khz_to_400_hz(bencher: Bencher<'_, '_>) {
         std: [1.0; 6],
         provenance: String::new(),
     };
-    let times: Vec<Timestamp> = (0..5000)
-        .map(|i| Timestamp::from_nanos(i * 1_000_000))
-        .collect();
-    let samples: Vec<[f32; 6]> = (0..5000)
-        .map(|i| [i as f32 * 1e-3, 0.0, 9.81, 0.0, 0.1, 0.0])
-        .collect();
+    let times: Vec<Timestamp> = (0..5000).map(|i| Timestamp::from_nanos(i * 1_000_000)).collect();
+    let samples: Vec<[f32; 6]> = (0..5000).map(|i| [i as f32 * 1e-3, 0.0, 9.81, 0.0, 0.1, 0.0]).collect();
     let mut preparer = ImuPreparer::new(&recipe).expect("recipe");
     let mut out = Vec::new();
     bencher.bench_local(|| {
         out.clear();
-        preparer.append(
-            Timestamp::ZERO,
-            black_box(&times),
-            black_box(&samples),
-            &mut out,
-        )
+        preparer.append(Timestamp::ZERO, black_box(&times), black_box(&samples), &mut out)
     });
 }
 

@@ -28,9 +28,7 @@ type Done = Result<(), Box<dyn Error>>;
 fn main() -> Done {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match &arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["import", checkpoint, out, precision] => {
-            import_alone(Path::new(checkpoint), Path::new(out), precision)
-        }
+        ["import", checkpoint, out, precision] => import_alone(Path::new(checkpoint), Path::new(out), precision),
         ["run", pack] => run_one_picture(Path::new(pack)),
         [folder] => all(Path::new(folder), "f32"),
         [folder, precision] => all(Path::new(folder), precision),
@@ -50,9 +48,7 @@ fn all(folder: &Path, precision: &str) -> Done {
         );
     }
     let step = |arguments: &[&str]| -> Done {
-        let status = Command::new(std::env::current_exe()?)
-            .args(arguments)
-            .status()?;
+        let status = Command::new(std::env::current_exe()?).args(arguments).status()?;
         if status.success() {
             Ok(())
         } else {
@@ -71,10 +67,7 @@ fn write_checkpoint(path: &Path) -> Done {
         .iter()
         .map(|(_, shape)| shape.iter().map(|d| *d as u32).collect())
         .collect();
-    let strides: Vec<Vec<u32>> = shapes
-        .iter()
-        .map(|shape| row_major_strides(shape))
-        .collect();
+    let strides: Vec<Vec<u32>> = shapes.iter().map(|shape| row_major_strides(shape)).collect();
     let entries: Vec<Entry<'_>> = (0..tensors.len())
         .map(|i| Entry {
             name: &tensors[i].0,
@@ -92,10 +85,7 @@ fn write_checkpoint(path: &Path) -> Done {
     zip.write_all(&Pickle::state_dict(&entries))?;
     for (key, tensor) in keys.iter().zip(&tensors) {
         zip.start_file(format!("archive/data/{key}"), options)?;
-        let bytes: Vec<u8> = numbers(tensor)
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect();
+        let bytes: Vec<u8> = numbers(tensor).iter().flat_map(|v| v.to_le_bytes()).collect();
         zip.write_all(&bytes)?;
     }
     zip.finish()?;
@@ -103,9 +93,7 @@ fn write_checkpoint(path: &Path) -> Done {
 }
 
 fn row_major_strides(shape: &[u32]) -> Vec<u32> {
-    (0..shape.len())
-        .map(|d| shape[d + 1..].iter().product())
-        .collect()
+    (0..shape.len()).map(|d| shape[d + 1..].iter().product()).collect()
 }
 
 fn numbers((name, shape): &NamedShape) -> Vec<f32> {
@@ -113,12 +101,7 @@ fn numbers((name, shape): &NamedShape) -> Vec<f32> {
         return vec![1.0];
     }
     let (scale, offset) = formula::scale_of(name, shape);
-    formula::generate(
-        &format!("huge/{name}"),
-        shape.iter().product(),
-        scale,
-        offset,
-    )
+    formula::generate(&format!("huge/{name}"), shape.iter().product(), scale, offset)
 }
 
 fn import_alone(checkpoint: &Path, out: &Path, precision: &str) -> Done {
@@ -131,10 +114,7 @@ fn import_alone(checkpoint: &Path, out: &Path, precision: &str) -> Done {
         import(checkpoint, &Config::huge(), out, precision, &mut |_| ())?;
         Ok(())
     })?;
-    println!(
-        "import: {seconds:.1} s, peak memory {} MiB",
-        peak_memory_mib()?
-    );
+    println!("import: {seconds:.1} s, peak memory {} MiB", peak_memory_mib()?);
     let pack = Pack::open(out)?;
     for file in &pack.manifest().files {
         println!("  {:16} {:>13} bytes", file.path, file.bytes);
@@ -161,11 +141,7 @@ fn run_one_picture(out: &Path) -> Done {
     let mut norm = 0.0;
     let run = timed(|| {
         let (_, embedding) = session.run_f32(&[1, 3, 224, 224], &picture)?;
-        norm = embedding
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        norm = embedding.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         Ok(())
     })?;
     println!(

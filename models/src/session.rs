@@ -153,10 +153,7 @@ impl Runtime {
             .with_telemetry(false)
             .build()
             .map_err(|e| bad(e.to_string()))?;
-        Ok(Self {
-            library,
-            environment,
-        })
+        Ok(Self { library, environment })
     }
 }
 
@@ -328,11 +325,7 @@ impl Session {
     ///
     /// # Errors
     /// [`SessionError::Input`] when type, shape or count do not fit; [`SessionError::Run`].
-    pub fn run_f32(
-        &mut self,
-        shape: &[usize],
-        data: &[f32],
-    ) -> Result<(Vec<usize>, Vec<f32>), SessionError> {
+    pub fn run_f32(&mut self, shape: &[usize], data: &[f32]) -> Result<(Vec<usize>, Vec<f32>), SessionError> {
         self.run(InputType::F32, shape, data)
     }
 
@@ -340,20 +333,11 @@ impl Session {
     ///
     /// # Errors
     /// As [`Session::run_f32`].
-    pub fn run_i64(
-        &mut self,
-        shape: &[usize],
-        data: &[i64],
-    ) -> Result<(Vec<usize>, Vec<f32>), SessionError> {
+    pub fn run_i64(&mut self, shape: &[usize], data: &[i64]) -> Result<(Vec<usize>, Vec<f32>), SessionError> {
         self.run(InputType::I64, shape, data)
     }
 
-    fn run<T>(
-        &mut self,
-        given: InputType,
-        shape: &[usize],
-        data: &[T],
-    ) -> Result<(Vec<usize>, Vec<f32>), SessionError>
+    fn run<T>(&mut self, given: InputType, shape: &[usize], data: &[T]) -> Result<(Vec<usize>, Vec<f32>), SessionError>
     where
         T: PrimitiveTensorElementType + Debug + Clone + 'static,
     {
@@ -363,11 +347,7 @@ impl Session {
                 .iter()
                 .zip(expected_shape)
                 .all(|(s, e)| *e < 0 || i64::try_from(*s) == Ok(*e));
-        if given != expected
-            || !fits
-            || shape.contains(&0)
-            || shape.iter().product::<usize>() != data.len()
-        {
+        if given != expected || !fits || shape.contains(&0) || shape.iter().product::<usize>() != data.len() {
             return Err(SessionError::Input {
                 graph: self.graph.clone(),
                 expected: format!("{expected} {expected_shape:?}"),
@@ -379,27 +359,16 @@ impl Session {
             why: e.to_string(),
         };
         let input = TensorRef::from_array_view((shape.to_vec(), data)).map_err(failed)?;
-        let outputs = self
-            .session
-            .run(ort::inputs![INPUT => input])
-            .map_err(failed)?;
-        let (shape, values) = outputs[OUTPUT]
-            .try_extract_tensor::<f32>()
-            .map_err(failed)?;
+        let outputs = self.session.run(ort::inputs![INPUT => input]).map_err(failed)?;
+        let (shape, values) = outputs[OUTPUT].try_extract_tensor::<f32>().map_err(failed)?;
         Ok((
-            shape
-                .iter()
-                .map(|d| usize::try_from(*d).unwrap_or(0))
-                .collect(),
+            shape.iter().map(|d| usize::try_from(*d).unwrap_or(0)).collect(),
             values.to_vec(),
         ))
     }
 }
 
-fn configured(
-    environment: &Environment,
-    threads: Threads,
-) -> ort::Result<ort::session::builder::SessionBuilder> {
+fn configured(environment: &Environment, threads: Threads) -> ort::Result<ort::session::builder::SessionBuilder> {
     Ok(OrtSession::builder(environment)?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(threads.0.get())?

@@ -18,23 +18,12 @@ fn file(bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
 fn whole() -> Vec<u8> {
     let (_folder, path) = file(b"");
     let six = vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-    write_safetensors(
-        &path,
-        &[
-            ("a".into(), vec![2, 3], six),
-            ("b".into(), vec![], vec![7.0]),
-        ],
-    );
+    write_safetensors(&path, &[("a".into(), vec![2, 3], six), ("b".into(), vec![], vec![7.0])]);
     std::fs::read(&path).expect("read")
 }
 
 fn with_header(header: &str, data: &[u8]) -> Vec<u8> {
-    [
-        &(header.len() as u64).to_le_bytes(),
-        header.as_bytes(),
-        data,
-    ]
-    .concat()
+    [&(header.len() as u64).to_le_bytes(), header.as_bytes(), data].concat()
 }
 
 fn refusal(bytes: &[u8]) -> String {
@@ -55,10 +44,7 @@ fn reads_tensors() {
         (a.shape(), a.read_f32().expect("numbers")),
         (&[2, 3][..], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
     );
-    assert_eq!(
-        checkpoint.get("b").expect("b").read_f32().expect("number"),
-        [7.0]
-    );
+    assert_eq!(checkpoint.get("b").expect("b").read_f32().expect("number"), [7.0]);
 }
 
 #[test]

@@ -50,11 +50,7 @@ fn refusal(pickle: &[u8]) -> String {
 }
 
 fn read(entry: Entry<'_>) -> Vec<f32> {
-    let (_folder, path) = file(&zip(
-        &Pickle::state_dict(&[entry]),
-        &[("0", &bytes_of(&SIX))],
-        Stored,
-    ));
+    let (_folder, path) = file(&zip(&Pickle::state_dict(&[entry]), &[("0", &bytes_of(&SIX))], Stored));
     Checkpoint::open(path)
         .expect("opens")
         .get("w")
@@ -65,11 +61,7 @@ fn read(entry: Entry<'_>) -> Vec<f32> {
 
 #[test]
 fn reads_a_state_dict() {
-    let (_folder, path) = file(&zip(
-        &Pickle::state_dict(&[PLAIN]),
-        &[("0", &bytes_of(&SIX))],
-        Stored,
-    ));
+    let (_folder, path) = file(&zip(&Pickle::state_dict(&[PLAIN]), &[("0", &bytes_of(&SIX))], Stored));
     let checkpoint = Checkpoint::open(path).expect("opens");
     assert_eq!(checkpoint.names().collect::<Vec<_>>(), ["w"]);
     let tensor = checkpoint.get("w").expect("tensor");
@@ -117,14 +109,8 @@ fn reads_views_into_a_storage_and_transposed_tensors() {
 
 #[test]
 fn reads_half_precision() {
-    let halves: Vec<u8> = SIX
-        .iter()
-        .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-        .collect();
-    let brains: Vec<u8> = SIX
-        .iter()
-        .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
-        .collect();
+    let halves: Vec<u8> = SIX.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect();
+    let brains: Vec<u8> = SIX.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect();
     for (storage, bytes, dtype) in [
         ("HalfStorage", halves, Dtype::F16),
         ("BFloat16Storage", brains, Dtype::Bf16),
@@ -152,16 +138,10 @@ fn counters_are_no_weights_but_do_no_harm() {
         offset: 0,
     };
     let pickle = Pickle::state_dict(&[PLAIN, counter]);
-    let (_folder, path) = file(&zip(
-        &pickle,
-        &[("0", &bytes_of(&SIX)), ("1", &[0; 8])],
-        Stored,
-    ));
+    let (_folder, path) = file(&zip(&pickle, &[("0", &bytes_of(&SIX)), ("1", &[0; 8])], Stored));
     let checkpoint = Checkpoint::open(path).expect("opens");
     assert!(checkpoint.get("w").is_ok());
-    assert!(
-        matches!(checkpoint.get("n"), Err(CheckpointError::Type { found, .. }) if found == "LongStorage")
-    );
+    assert!(matches!(checkpoint.get("n"), Err(CheckpointError::Type { found, .. }) if found == "LongStorage"));
 }
 
 #[test]
@@ -171,10 +151,7 @@ fn missing_tensor_is_named_with_a_similar_one() {
         ..PLAIN
     };
     let checkpoint = open(&Pickle::state_dict(&[entry])).expect("opens");
-    let message = checkpoint
-        .get("norm.weight")
-        .expect_err("missing")
-        .to_string();
+    let message = checkpoint.get("norm.weight").expect_err("missing").to_string();
     assert!(
         message.contains("`norm.weight`") && message.contains("`module.norm.weight`"),
         "{message}"
@@ -199,12 +176,7 @@ fn nan_is_refused_with_its_place() {
 
 #[test]
 fn python_objects_are_refused_by_name() {
-    let call = Pickle::new()
-        .global("os", "system")
-        .op(b"(")
-        .text("true")
-        .op(b"tR.")
-        .0;
+    let call = Pickle::new().global("os", "system").op(b"(").text("true").op(b"tR.").0;
     let message = refusal(&call);
     assert!(
         message.contains("`os.system`") && message.contains("nothing was executed"),
@@ -226,10 +198,7 @@ fn opcodes_that_build_objects_are_refused() {
     // INST, OBJ, NEWOBJ, NEWOBJ_EX, STACK_GLOBAL, EXT1, PERSID
     for opcode in [b'i', b'o', 0x81, 0x92, 0x93, 0x82, b'P'] {
         let message = refusal(&Pickle::new().op(&[opcode]).op(b"\n.").0);
-        assert!(
-            message.contains(&format!("opcode 0x{opcode:02x}")),
-            "{message}"
-        );
+        assert!(message.contains(&format!("opcode 0x{opcode:02x}")), "{message}");
     }
 }
 
@@ -251,18 +220,9 @@ fn calls_with_other_arguments_are_refused() {
 fn sizes_are_not_taken_on_trust() {
     let refused = |entry: Entry<'_>, why: &str| {
         let message = refusal(&Pickle::state_dict(&[entry]));
-        assert!(
-            message.contains("`w`") && message.contains(why),
-            "{message}"
-        );
+        assert!(message.contains("`w`") && message.contains(why), "{message}");
     };
-    refused(
-        Entry {
-            elements: 7,
-            ..PLAIN
-        },
-        "the zip entry has 24 bytes",
-    );
+    refused(Entry { elements: 7, ..PLAIN }, "the zip entry has 24 bytes");
     refused(
         Entry {
             elements: 0x7fff_ffff,
@@ -286,10 +246,7 @@ fn sizes_are_not_taken_on_trust() {
         },
         "leaves its storage of 6 elements",
     );
-    refused(
-        Entry { offset: 1, ..PLAIN },
-        "leaves its storage of 6 elements",
-    );
+    refused(Entry { offset: 1, ..PLAIN }, "leaves its storage of 6 elements");
     refused(
         Entry {
             shape: &[0x7fff_ffff; 3],
@@ -320,13 +277,7 @@ fn sizes_are_not_taken_on_trust() {
         },
         "overlap or leave gaps",
     );
-    refused(
-        Entry {
-            strides: &[1],
-            ..PLAIN
-        },
-        "overlap or leave gaps",
-    );
+    refused(Entry { strides: &[1], ..PLAIN }, "overlap or leave gaps");
     refused(Entry { key: "9", ..PLAIN }, "which the zip does not have");
     let many = refusal(&Pickle::state_dict(&[Entry {
         shape: &[1; 17],
@@ -365,9 +316,7 @@ fn deep_and_endless_structures_are_refused() {
     assert!(refusal(&nested_but_few).contains("no dictionary"));
     assert!(refusal(&Pickle::new().op(&[b'('; 65]).op(b".").0).contains("open marks"));
     let doubling = (0..40)
-        .fold(Pickle::new().op(b")q\x00"), |p, _| {
-            p.op(b"h\x00h\x00\x86q\x00")
-        })
+        .fold(Pickle::new().op(b")q\x00"), |p, _| p.op(b"h\x00h\x00\x86q\x00"))
         .op(b".")
         .0;
     assert!(refusal(&doubling).contains("no dictionary"));
@@ -433,11 +382,7 @@ fn deflated_bomb(pickle: &[u8], storage: &[u8]) -> Vec<u8> {
 
 #[test]
 fn zip_entries_that_lie_about_their_size_are_refused() {
-    let bytes = zip(
-        &Pickle::state_dict(&[PLAIN]),
-        &[("0", &bytes_of(&SIX))],
-        Stored,
-    );
+    let bytes = zip(&Pickle::state_dict(&[PLAIN]), &[("0", &bytes_of(&SIX))], Stored);
     let entries: Vec<usize> = (0..bytes.len() - 4)
         .filter(|at| bytes[*at..].starts_with(b"PK\x01\x02"))
         .collect();
@@ -485,11 +430,7 @@ fn real_torch_file_is_read_to_the_bit() {
             continue; // -inf above the diagonal
         }
         let expected = u64::from_str_radix(expected.trim_start_matches("0x"), 16).expect("hex");
-        assert_eq!(
-            checksum(&tensor.read_f32().expect("numbers")),
-            expected,
-            "{name}"
-        );
+        assert_eq!(checksum(&tensor.read_f32().expect("numbers")), expected, "{name}");
     }
 }
 

@@ -1,14 +1,11 @@
 //! Encoders of a pack: streams and files in, unit vectors out. The pack's weights are a formula's.
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a failure to set up is the failure"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a failure to set up is the failure")]
 
 mod support;
 
 use sensebind_core::{
-    AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Sense, Span,
-    StreamId, ThermalUnit, Timestamp, Window,
+    AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Sense, Span, StreamId, ThermalUnit,
+    Timestamp, Window,
 };
 use sensebind_models::encoder::{OpenError, PackEncoders, files};
 use sensebind_models::family::imagebind::Config;
@@ -53,10 +50,7 @@ fn encoders() -> PackEncoders<'static> {
 
 fn window(format: Format, frames: &[(u64, Vec<u8>)]) -> Window {
     let mut window = Window::new(StreamId::new("/test"), format);
-    window.clear(Span::new(
-        Timestamp::ZERO,
-        Timestamp::from_nanos(5_000_000_000),
-    ));
+    window.clear(Span::new(Timestamp::ZERO, Timestamp::from_nanos(5_000_000_000)));
     for (nanos, bytes) in frames {
         window.push(Timestamp::from_nanos(*nanos), &[bytes]);
     }
@@ -121,10 +115,7 @@ fn a_bad_window_does_not_cost_its_neighbours() {
 fn the_last_picture_of_a_window_counts_whatever_its_size_and_layout() {
     let mut encoder = encoders().encoder(Sense::Image).unwrap();
     let (old, new) = (picture(40, 30, 3), picture(40, 30, 11));
-    let bgr: Vec<u8> = new
-        .chunks_exact(3)
-        .flat_map(|p| [p[2], p[1], p[0]])
-        .collect();
+    let bgr: Vec<u8> = new.chunks_exact(3).flat_map(|p| [p[2], p[1], p[0]]).collect();
     let bgr_format = Format::Image {
         width: 40,
         height: 30,
@@ -216,10 +207,7 @@ fn sound_of_any_rate_and_channel_count_means_the_same() {
         channels,
         sample: AudioSample::I16,
     };
-    let packets: Vec<(u64, Vec<u8>)> = tone(16_000, 1)
-        .chunks(640)
-        .map(|c| (0, c.to_vec()))
-        .collect();
+    let packets: Vec<(u64, Vec<u8>)> = tone(16_000, 1).chunks(640).map(|c| (0, c.to_vec())).collect();
     let out = encode(
         &mut *encoder,
         &[
@@ -239,12 +227,8 @@ fn sound_of_any_rate_and_channel_count_means_the_same() {
 #[test]
 fn every_sense_gives_unit_vectors_of_the_packs_space() {
     let space = &opened().pack.manifest().space;
-    let kelvin: Vec<u8> = (0..64u16)
-        .flat_map(|i| (29_000 + i * 20).to_le_bytes())
-        .collect();
-    let metres: Vec<u8> = (0..64)
-        .flat_map(|i| (0.5 + i as f32 * 0.1).to_le_bytes())
-        .collect();
+    let kelvin: Vec<u8> = (0..64u16).flat_map(|i| (29_000 + i * 20).to_le_bytes()).collect();
+    let metres: Vec<u8> = (0..64).flat_map(|i| (0.5 + i as f32 * 0.1).to_le_bytes()).collect();
     let samples: Vec<(u64, Vec<u8>)> = (0..500)
         .map(|i| {
             (
@@ -298,17 +282,10 @@ fn every_sense_gives_unit_vectors_of_the_packs_space() {
 #[test]
 fn phrases_are_encoded_alike_alone_and_in_company() {
     let mut text = encoders().text().unwrap();
-    let phrases = [
-        "a dog.",
-        "",
-        "the crackle of a fire in the very next room of the house",
-    ];
+    let phrases = ["a dog.", "", "the crackle of a fire in the very next room of the house"];
     let together = text.encode(&phrases).unwrap();
     for (phrase, embedding) in phrases.iter().zip(&together) {
-        assert!(
-            same(&text.encode(&[phrase]).unwrap()[0], embedding),
-            "{phrase:?}"
-        );
+        assert!(same(&text.encode(&[phrase]).unwrap()[0], embedding), "{phrase:?}");
     }
     assert!(!same(&together[0], &together[2]));
     assert!(text.encode(&[]).unwrap().is_empty());
@@ -364,14 +341,8 @@ fn picture_files_are_embedded_and_others_refused() {
             ..
         }
     ));
-    files::embed(
-        &mut *encoders().encoder(Sense::Thermal).unwrap(),
-        &[thermal],
-    )
-    .unwrap();
-    let error = files::depth_png(grey, 0.001, None, "grey.png")
-        .unwrap_err()
-        .to_string();
+    files::embed(&mut *encoders().encoder(Sense::Thermal).unwrap(), &[thermal]).unwrap();
+    let error = files::depth_png(grey, 0.001, None, "grey.png").unwrap_err().to_string();
     assert!(error.contains("expected a depth picture of 16"), "{error}");
 }
 
@@ -397,9 +368,7 @@ fn imu_tables_become_windows_and_errors_name_the_line() {
             "before the first",
         ),
     ] {
-        let error = files::imu_csv(text, window, "x.csv")
-            .unwrap_err()
-            .to_string();
+        let error = files::imu_csv(text, window, "x.csv").unwrap_err().to_string();
         assert!(error.contains(why), "{text:?}: {error}");
     }
 }

@@ -1,13 +1,9 @@
 //! Input recipes against golden vectors of the reference loaders (`tests/golden_input/`, all inputs synthetic).
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a failure to set up is the failure"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a failure to set up is the failure")]
 
 use sensebind_core::PixelLayout;
 use sensebind_models::input::{
-    ImagePreparer, LogMel, Resampler, Rgb8, Tokenizer, VideoPreparer, clip_ranges, decode,
-    evenly_spaced,
+    ImagePreparer, LogMel, Resampler, Rgb8, Tokenizer, VideoPreparer, clip_ranges, decode, evenly_spaced,
 };
 use sensebind_models::manifest::{AudioRecipe, Filter, ImageRecipe, TextRecipe, VideoRecipe};
 use serde_json::Value;
@@ -26,34 +22,23 @@ fn expected() -> Value {
 }
 
 fn numbers(v: &Value) -> Vec<f64> {
-    v.as_array()
-        .unwrap()
-        .iter()
-        .map(|x| x.as_f64().unwrap())
-        .collect()
+    v.as_array().unwrap().iter().map(|x| x.as_f64().unwrap()).collect()
 }
 
 fn integers(v: &Value) -> Vec<i64> {
-    v.as_array()
-        .unwrap()
-        .iter()
-        .map(|x| x.as_i64().unwrap())
-        .collect()
+    v.as_array().unwrap().iter().map(|x| x.as_i64().unwrap()).collect()
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// The kit's formula: 64 bits per element of the tensor called `name`.
 fn formula(name: &str, count: usize) -> impl Iterator<Item = u64> {
     let start = 0xcbf2_9ce4_8422_2325u64;
-    let seed = name.bytes().fold(start, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
+    let seed = name
+        .bytes()
+        .fold(start, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     (1..=count as u64).map(move |k| {
         let mut z = seed.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -106,28 +91,18 @@ fn pictures_are_bit_exact_with_the_reference() {
     for golden in expected()["images"].as_array().unwrap() {
         let name = golden["file"].as_str().unwrap();
         let Some(file) = golden_file(name) else {
-            eprintln!(
-                "SKIPPED: {name} is in the shared kit only, SENSEBIND_SHARED is not set to it"
-            );
+            eprintln!("SKIPPED: {name} is in the shared kit only, SENSEBIND_SHARED is not set to it");
             continue;
         };
         let picture = decode(PixelLayout::Png, &file, 0, 0).unwrap();
-        assert_eq!(
-            sha256(picture.bytes()),
-            golden["rgb_sha256"],
-            "{name} decoded"
-        );
-        let mut preparer =
-            ImagePreparer::new(&image_recipe(), picture.width(), picture.height()).unwrap();
+        assert_eq!(sha256(picture.bytes()), golden["rgb_sha256"], "{name} decoded");
+        let mut preparer = ImagePreparer::new(&image_recipe(), picture.width(), picture.height()).unwrap();
         let crop = preparer.resize_crop(&picture).unwrap();
         assert_eq!(sha256(crop), golden["crop_rgb_sha256"], "{name} resized");
         let mut tensor = Vec::new();
         preparer.append(&picture, &mut tensor).unwrap();
         let points = golden["pixels_y_x_r_g_b"].as_array().unwrap();
-        for (point, value) in points
-            .iter()
-            .zip(golden["normalised_first8_r_g_b"].as_array().unwrap())
-        {
+        for (point, value) in points.iter().zip(golden["normalised_first8_r_g_b"].as_array().unwrap()) {
             let (point, value) = (integers(point), numbers(value));
             for c in 0..3 {
                 let got = tensor[c * 224 * 224 + point[0] as usize * 224 + point[1] as usize];
@@ -145,17 +120,13 @@ fn pictures_are_bit_exact_with_the_reference() {
 #[test]
 fn formula_pictures_are_bit_exact_with_pillow() {
     for golden in expected()["pillow"].as_array().unwrap() {
-        let [width, height, size] =
-            [0, 1, 2].map(|i| golden["width_height_size"][i].as_u64().unwrap() as u32);
+        let [width, height, size] = [0, 1, 2].map(|i| golden["width_height_size"][i].as_u64().unwrap() as u32);
         let name = format!("pillow/{width}x{height}");
         let bytes = formula(&name, (width * height * 3) as usize)
             .map(|z| (z >> 56) as u8)
             .collect();
         let picture = Rgb8::new(width, height, bytes).unwrap();
-        let recipe = ImageRecipe {
-            size,
-            ..image_recipe()
-        };
+        let recipe = ImageRecipe { size, ..image_recipe() };
         let mut preparer = ImagePreparer::new(&recipe, width, height).unwrap();
         let crop = preparer.resize_crop(&picture).unwrap();
         assert_eq!(sha256(crop), golden["crop_rgb_sha256"], "{name} to {size}");
@@ -191,27 +162,16 @@ fn sound_is_resampled_cut_and_turned_into_mel_as_the_reference_does() {
         let name = golden["file"].as_str().unwrap();
         let wave = read_wav(name);
         let resampler = Resampler::new(wave.rate_hz, 16_000).unwrap();
-        let resampled: Vec<Vec<f32>> = wave
-            .channels
-            .iter()
-            .map(|c| resampler.resample(c))
-            .collect();
+        let resampled: Vec<Vec<f32>> = wave.channels.iter().map(|c| resampler.resample(c)).collect();
         for (channel, points) in resampled
             .iter()
             .zip(golden["wave16k_every_97th_sample"].as_array().unwrap())
         {
-            assert_eq!(
-                channel.len() as u64,
-                golden["frames_16k"].as_u64().unwrap(),
-                "{name}"
-            );
+            assert_eq!(channel.len() as u64, golden["frames_16k"].as_u64().unwrap(), "{name}");
             let points = numbers(points);
             assert_eq!(channel.iter().step_by(97).count(), points.len());
             for (got, want) in channel.iter().step_by(97).zip(points) {
-                assert!(
-                    (f64::from(*got) - want).abs() <= 2e-5,
-                    "{name}: {got} for {want}"
-                );
+                assert!((f64::from(*got) - want).abs() <= 2e-5, "{name}: {got} for {want}");
             }
         }
         let ranges = clip_ranges(resampled[0].len(), 16_000, 32_000, 3);
@@ -243,10 +203,7 @@ fn sound_is_resampled_cut_and_turned_into_mel_as_the_reference_does() {
 
 fn compare_mel(name: &str, samples: &[f32], golden: &Value, max: f64, mean: f64) {
     let mut mel = Vec::new();
-    LogMel::new(&audio_recipe())
-        .unwrap()
-        .append(samples, &mut mel)
-        .unwrap();
+    LogMel::new(&audio_recipe()).unwrap().append(samples, &mut mel).unwrap();
     assert_eq!(mel.len(), 128 * 204);
     let (mut worst, mut sum, mut count) = (0f64, 0.0, 0);
     for (row, points) in mel
@@ -267,12 +224,7 @@ fn compare_mel(name: &str, samples: &[f32], golden: &Value, max: f64, mean: f64)
     );
     let n = mel.len() as f64;
     let got_mean = mel.iter().map(|&x| f64::from(x)).sum::<f64>() / n;
-    let got_std = (mel
-        .iter()
-        .map(|&x| (f64::from(x) - got_mean).powi(2))
-        .sum::<f64>()
-        / n)
-        .sqrt();
+    let got_std = (mel.iter().map(|&x| (f64::from(x) - got_mean).powi(2)).sum::<f64>() / n).sqrt();
     assert!(
         (got_mean - golden["mean"].as_f64().unwrap()).abs() <= 1e-4,
         "{name}: mean {got_mean}"
@@ -312,19 +264,11 @@ fn prompts_become_the_reference_tokens() {
     let wrong: Vec<String> = prompts
         .iter()
         .filter_map(|p| {
-            let (got, want) = (
-                tokenizer.tokens(p["text"].as_str().unwrap()),
-                integers(&p["ids"]),
-            );
+            let (got, want) = (tokenizer.tokens(p["text"].as_str().unwrap()), integers(&p["ids"]));
             (got != want).then(|| format!("{}: got {got:?}, expected {want:?}", p["text"]))
         })
         .collect();
-    assert!(
-        wrong.is_empty(),
-        "{} of 50:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} of 50:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
@@ -335,15 +279,10 @@ fn video_clips_match_the_reference() {
     let area = (width * height) as usize;
     let name = format!("{}video/frames", expected["tag"].as_str().unwrap());
     // Formula order is channel, frame, row, column.
-    let planes: Vec<u8> = formula(&name, 3 * frames * area)
-        .map(|z| (z >> 56) as u8)
-        .collect();
+    let planes: Vec<u8> = formula(&name, 3 * frames * area).map(|z| (z >> 56) as u8).collect();
     assert_eq!(
         integers(&golden["frames"]["first8"]),
-        planes[..8]
-            .iter()
-            .map(|&b| i64::from(b))
-            .collect::<Vec<_>>()
+        planes[..8].iter().map(|&b| i64::from(b)).collect::<Vec<_>>()
     );
     let clip: Vec<Rgb8> = (0..frames)
         .map(|t| {
@@ -362,9 +301,7 @@ fn video_clips_match_the_reference() {
     };
     let mut tensor = Vec::new();
     let preparer = VideoPreparer::new(&recipe, width, height).unwrap();
-    preparer
-        .append(&clip.iter().collect::<Vec<_>>(), &mut tensor)
-        .unwrap();
+    preparer.append(&clip.iter().collect::<Vec<_>>(), &mut tensor).unwrap();
     let shape = integers(&golden["crops_shape"]);
     assert_eq!(tensor.len() as i64, shape.iter().product::<i64>());
     for point in golden["points_crop_c_t_y_x_value"]
@@ -385,10 +322,7 @@ fn video_clips_match_the_reference() {
         .zip(numbers(&golden["crop_mean"]))
     {
         let mean = crop.iter().map(|&x| f64::from(x)).sum::<f64>() / crop.len() as f64;
-        assert!(
-            (mean - want).abs() <= 1e-5,
-            "crop mean {mean}, expected {want}"
-        );
+        assert!((mean - want).abs() <= 1e-5, "crop mean {mean}, expected {want}");
     }
 }
 

@@ -1,17 +1,12 @@
 //! Recipes that were never published, against results worked out by hand; and properties of all of them.
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a failure to set up is the failure"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a failure to set up is the failure")]
 
 use sensebind_core::{AudioSample, DepthUnit, PixelLayout, ThermalUnit, Timestamp};
 use sensebind_models::input::{
-    DepthPreparer, ImuPreparer, LogMel, Resampler, ThermalPreparer, Tokenizer, clip_ranges, decode,
-    decode_grey_png, first_channel,
+    DepthPreparer, ImuPreparer, LogMel, Resampler, ThermalPreparer, Tokenizer, clip_ranges, decode, decode_grey_png,
+    first_channel,
 };
-use sensebind_models::manifest::{
-    AudioRecipe, DepthRecipe, DepthRepresentation, ImuRecipe, TextRecipe, ThermalRecipe,
-};
+use sensebind_models::manifest::{AudioRecipe, DepthRecipe, DepthRepresentation, ImuRecipe, TextRecipe, ThermalRecipe};
 
 fn thermal() -> ThermalRecipe {
     ThermalRecipe {
@@ -51,10 +46,7 @@ fn imu(rate_hz: f32, samples: usize) -> ImuRecipe {
 #[track_caller]
 fn assert_all(values: &[f32], expected: f32) {
     for (i, v) in values.iter().enumerate() {
-        assert!(
-            (v - expected).abs() < 1e-5,
-            "element {i} is {v}, expected {expected}"
-        );
+        assert!((v - expected).abs() < 1e-5, "element {i} is {v}, expected {expected}");
     }
 }
 
@@ -71,10 +63,7 @@ fn run_thermal(unit: ThermalUnit, frame: &[u8]) -> (Vec<f32>, usize) {
 #[test]
 fn the_same_temperature_in_every_unit_gives_the_same_numbers() {
     // 310 K is 0.75 of the range; (0.75 - 0.5) / 0.25 = 1.
-    let (out, filled) = run_thermal(
-        ThermalUnit::KelvinPerCount(0.01),
-        &31_000u16.to_le_bytes().repeat(48),
-    );
+    let (out, filled) = run_thermal(ThermalUnit::KelvinPerCount(0.01), &31_000u16.to_le_bytes().repeat(48));
     assert_all(&out, 1.0);
     assert_eq!(filled, 0);
     assert_all(
@@ -129,12 +118,7 @@ fn a_wide_thermal_picture_is_cut_in_its_middle() {
     }
 }
 
-fn run_depth(
-    recipe: &DepthRecipe,
-    unit: DepthUnit,
-    focal_px: Option<f32>,
-    frame: &[u8],
-) -> (Vec<f32>, usize) {
+fn run_depth(recipe: &DepthRecipe, unit: DepthUnit, focal_px: Option<f32>, frame: &[u8]) -> (Vec<f32>, usize) {
     let mut out = Vec::new();
     let holes = DepthPreparer::new(recipe, 6, 6, unit, focal_px)
         .unwrap()
@@ -150,28 +134,16 @@ fn metres_and_millimetres_give_the_same_numbers_metric_and_as_disparity() {
     let metres = 2.5f32.to_le_bytes().repeat(36);
     let metric = depth(DepthRepresentation::Metric);
     assert_all(
-        &run_depth(
-            &metric,
-            DepthUnit::MetresPerCount(0.001),
-            None,
-            &millimetres,
-        )
-        .0,
+        &run_depth(&metric, DepthUnit::MetresPerCount(0.001), None, &millimetres).0,
         2.5 / 75.0,
     );
-    assert_all(
-        &run_depth(&metric, DepthUnit::MetresF32, None, &metres).0,
-        2.5 / 75.0,
-    );
+    assert_all(&run_depth(&metric, DepthUnit::MetresF32, None, &metres).0, 2.5 / 75.0);
     // 0.075 m × 500 px / 2.5 m = 15 px, of 75.
     let disparity = depth(DepthRepresentation::Disparity {
         baseline_m: 0.075,
         focal_px: 500.0,
     });
-    assert_all(
-        &run_depth(&disparity, DepthUnit::MetresF32, None, &metres).0,
-        0.2,
-    );
+    assert_all(&run_depth(&disparity, DepthUnit::MetresF32, None, &metres).0, 0.2);
     // The stream's own focal length wins.
     assert_all(
         &run_depth(&disparity, DepthUnit::MetresF32, Some(1000.0), &metres).0,
@@ -190,13 +162,7 @@ fn metres_and_millimetres_give_the_same_numbers_metric_and_as_disparity() {
     );
     // Farther than 8 m counts as 8 m.
     assert_all(
-        &run_depth(
-            &metric,
-            DepthUnit::MetresF32,
-            None,
-            &60f32.to_le_bytes().repeat(36),
-        )
-        .0,
+        &run_depth(&metric, DepthUnit::MetresF32, None, &60f32.to_le_bytes().repeat(36)).0,
         8.0 / 75.0,
     );
 }
@@ -206,10 +172,7 @@ fn holes_take_the_nearest_valid_depth() {
     let metric = depth(DepthRepresentation::Metric);
     // Only the left column (1 m) and the right column (3 m) have a distance.
     let row = [1.0, 0.0, f32::NAN, f32::INFINITY, -2.0, 3.0f32];
-    let frame: Vec<u8> = (0..6)
-        .flat_map(|_| row)
-        .flat_map(f32::to_le_bytes)
-        .collect();
+    let frame: Vec<u8> = (0..6).flat_map(|_| row).flat_map(f32::to_le_bytes).collect();
     let (out, holes) = run_depth(&metric, DepthUnit::MetresF32, None, &frame);
     assert_eq!(holes, 24);
     for row in out.chunks_exact(6) {
@@ -234,11 +197,7 @@ fn hole_filling_agrees_with_a_search_of_all_pixels() {
     let plane: Vec<f32> = (0..width * height)
         .map(|i| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            if state >> 24 < 20 {
-                1.0 + i as f32 * 0.01
-            } else {
-                0.0
-            }
+            if state >> 24 < 20 { 1.0 + i as f32 * 0.01 } else { 0.0 }
         })
         .collect();
     // A size equal to the height: nothing is resized, columns 3..20 remain.
@@ -364,25 +323,14 @@ fn a_tone_lights_the_band_around_its_frequency() {
             .map(|i| (std::f32::consts::TAU * hz * i as f32 / 16_000.0).sin())
             .collect();
         let mut out = Vec::new();
-        LogMel::new(&small_mel())
-            .unwrap()
-            .append(&tone, &mut out)
-            .unwrap();
+        LogMel::new(&small_mel()).unwrap().append(&tone, &mut out).unwrap();
         assert_eq!(out.len(), 40 * 60);
         let column: Vec<f32> = out.iter().skip(20).step_by(60).copied().collect();
-        let loudest = (0..40)
-            .max_by(|&a, &b| column[a].total_cmp(&column[b]))
-            .unwrap();
+        let loudest = (0..40).max_by(|&a, &b| column[a].total_cmp(&column[b])).unwrap();
         let centre = mel(50.0) + (loudest as f32 + 1.0) * step;
-        assert!(
-            (centre - mel(hz)).abs() <= step,
-            "{hz} Hz lights band {loudest}"
-        );
+        assert!((centre - mel(hz)).abs() <= step, "{hz} Hz lights band {loudest}");
         // 49 frames of sound; what is left is padding: zero before the scaling.
-        assert!(
-            out.chunks_exact(60)
-                .all(|row| row[49..].iter().all(|&x| x == 2.0))
-        );
+        assert!(out.chunks_exact(60).all(|row| row[49..].iter().all(|&x| x == 2.0)));
     }
 }
 
@@ -432,12 +380,7 @@ fn resampling_keeps_a_tone_and_its_length() {
             );
         }
     }
-    assert!(
-        Resampler::new(48_000, 16_000)
-            .unwrap()
-            .resample(&[])
-            .is_empty()
-    );
+    assert!(Resampler::new(48_000, 16_000).unwrap().resample(&[]).is_empty());
 }
 
 #[test]
@@ -448,10 +391,7 @@ fn only_the_first_channel_is_heard() {
         .flat_map(|s| s.to_le_bytes())
         .collect();
     first_channel(&stereo, AudioSample::I16, 2, &mut out).unwrap();
-    let floats: Vec<u8> = [0.25f32, 9.0]
-        .iter()
-        .flat_map(|s| s.to_le_bytes())
-        .collect();
+    let floats: Vec<u8> = [0.25f32, 9.0].iter().flat_map(|s| s.to_le_bytes()).collect();
     first_channel(&floats, AudioSample::F32, 2, &mut out).unwrap();
     assert_eq!(out, [0.5, -1.0, 0.25]);
 }
@@ -459,10 +399,7 @@ fn only_the_first_channel_is_heard() {
 #[test]
 fn a_recording_shorter_than_a_window_is_one_clip_many_times() {
     assert_eq!(clip_ranges(900, 100, 1000, 3), [0..900, 0..900, 0..900]);
-    assert_eq!(
-        clip_ranges(3000, 100, 1000, 3),
-        [0..1000, 1000..2000, 2000..3000]
-    );
+    assert_eq!(clip_ranges(3000, 100, 1000, 3), [0..1000, 1000..2000, 2000..3000]);
     let one = 0..1000;
     assert_eq!(clip_ranges(3000, 100, 1000, 1), [one]);
     assert_eq!(clip_ranges(3000, 0, 1000, 2), [0..1000, 0..1000]);
@@ -476,21 +413,14 @@ fn a_small_vocabulary_names_the_words_it_lacks() {
         known_ids: None,
     };
     let all = Tokenizer::new(&whole).unwrap();
-    let mut ids: Vec<u32> = all
-        .tokens("a dog barks")
-        .iter()
-        .map(|&id| id as u32)
-        .collect();
+    let mut ids: Vec<u32> = all.tokens("a dog barks").iter().map(|&id| id as u32).collect();
     ids.sort_unstable();
     let small = Tokenizer::new(&TextRecipe {
         known_ids: Some(ids),
         ..whole
     })
     .unwrap();
-    assert_eq!(
-        small.unknown_words("A  Dog, an AXOLOTL!"),
-        ["an", "axolotl"]
-    );
+    assert_eq!(small.unknown_words("A  Dog, an AXOLOTL!"), ["an", "axolotl"]);
     assert!(all.unknown_words("axolotl").is_empty());
     // Ids are the vocabulary's in both; and a long phrase ends with the end token.
     assert_eq!(small.tokens("a dog"), all.tokens("a dog"));
@@ -500,14 +430,8 @@ fn a_small_vocabulary_names_the_words_it_lacks() {
 
 #[test]
 fn raw_layouts_become_rgb() {
-    assert_eq!(
-        decode(PixelLayout::Bgr8, &[1, 2, 3], 1, 1).unwrap().bytes(),
-        [3, 2, 1]
-    );
-    assert_eq!(
-        decode(PixelLayout::Gray8, &[9], 1, 1).unwrap().bytes(),
-        [9, 9, 9]
-    );
+    assert_eq!(decode(PixelLayout::Bgr8, &[1, 2, 3], 1, 1).unwrap().bytes(), [3, 2, 1]);
+    assert_eq!(decode(PixelLayout::Gray8, &[9], 1, 1).unwrap().bytes(), [9, 9, 9]);
     let grey = decode_grey_png(include_bytes!("golden_input/gray_161x129.png")).unwrap();
     assert_eq!(
         (grey.width, grey.height, grey.bits, grey.bytes.len()),

@@ -1,18 +1,15 @@
 //! What recipes refuse, and that no bytes make them panic.
-#![allow(
-    clippy::unwrap_used,
-    reason = "in a test, a failure to set up is the failure"
-)]
+#![allow(clippy::unwrap_used, reason = "in a test, a failure to set up is the failure")]
 
 use proptest::prelude::*;
 use sensebind_core::{AudioSample, DepthUnit, PixelLayout, Sense, ThermalUnit, Timestamp};
 use sensebind_models::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8,
-    ThermalPreparer, Tokenizer, VideoPreparer, clip_ranges, decode, decode_grey_png, first_channel,
+    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8, ThermalPreparer, Tokenizer,
+    VideoPreparer, clip_ranges, decode, decode_grey_png, first_channel,
 };
 use sensebind_models::manifest::{
-    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe,
-    ThermalRecipe, VideoRecipe,
+    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe, ThermalRecipe,
+    VideoRecipe,
 };
 
 fn image() -> ImageRecipe {
@@ -89,10 +86,7 @@ fn is_size<T: std::fmt::Debug>(result: Result<T, InputError>) {
 }
 
 fn is_unusable<T: std::fmt::Debug>(result: Result<T, InputError>) {
-    assert!(
-        matches!(result, Err(InputError::Unusable { .. })),
-        "{result:?}"
-    );
+    assert!(matches!(result, Err(InputError::Unusable { .. })), "{result:?}");
 }
 
 #[test]
@@ -172,22 +166,10 @@ fn impossible_recipes_are_refused_when_the_preparer_is_built() {
         }),
         Sense::Imu,
     );
-    is_recipe(
-        ImuPreparer::new(&ImuRecipe {
-            samples: 0,
-            ..imu()
-        }),
-        Sense::Imu,
-    );
+    is_recipe(ImuPreparer::new(&ImuRecipe { samples: 0, ..imu() }), Sense::Imu);
     for wrong in [
-        AudioRecipe {
-            fft: 256,
-            ..audio()
-        },
-        AudioRecipe {
-            fft: 511,
-            ..audio()
-        },
+        AudioRecipe { fft: 256, ..audio() },
+        AudioRecipe { fft: 511, ..audio() },
         AudioRecipe { mels: 0, ..audio() },
         AudioRecipe {
             hop_samples: 0,
@@ -197,18 +179,12 @@ fn impossible_recipes_are_refused_when_the_preparer_is_built() {
             max_hz: 9000.0,
             ..audio()
         },
-        AudioRecipe {
-            floor: 0.0,
-            ..audio()
-        },
+        AudioRecipe { floor: 0.0, ..audio() },
         AudioRecipe {
             std: f32::INFINITY,
             ..audio()
         },
-        AudioRecipe {
-            rate_hz: 0,
-            ..audio()
-        },
+        AudioRecipe { rate_hz: 0, ..audio() },
     ] {
         is_recipe(LogMel::new(&wrong), Sense::Audio);
     }
@@ -256,15 +232,10 @@ fn frames_of_the_wrong_size_are_refused_and_leave_no_trace() {
     is_size(decode(PixelLayout::Rgb8, &[0; 11], 2, 2));
     is_size(decode(PixelLayout::Gray8, &[0; 4], u32::MAX, u32::MAX));
     let picture = Rgb8::new(4, 2, vec![9; 24]).unwrap();
-    is_size(
-        ImagePreparer::new(&image(), 2, 4)
-            .unwrap()
-            .append(&picture, &mut out),
-    );
+    is_size(ImagePreparer::new(&image(), 2, 4).unwrap().append(&picture, &mut out));
     let mut preparer = ThermalPreparer::new(&thermal(), 4, 4, ThermalUnit::KelvinF32).unwrap();
     is_size(preparer.append(&[1; 63], &mut out));
-    let mut preparer =
-        DepthPreparer::new(&depth(), 4, 4, DepthUnit::MetresPerCount(0.001), None).unwrap();
+    let mut preparer = DepthPreparer::new(&depth(), 4, 4, DepthUnit::MetresPerCount(0.001), None).unwrap();
     is_size(preparer.append(&[1; 33], &mut out));
     is_size(LogMel::new(&audio()).unwrap().append(&[0.1; 399], &mut out));
     is_size(first_channel(&[0; 5], AudioSample::I16, 2, &mut out));
@@ -283,11 +254,7 @@ fn frames_of_the_wrong_size_are_refused_and_leave_no_trace() {
 fn meaningless_numbers_are_refused_and_leave_no_trace() {
     let mut out = vec![7.0];
     let black = Rgb8::new(4, 4, vec![0; 48]).unwrap();
-    is_unusable(
-        ImagePreparer::new(&image(), 4, 4)
-            .unwrap()
-            .append(&black, &mut out),
-    );
+    is_unusable(ImagePreparer::new(&image(), 4, 4).unwrap().append(&black, &mut out));
     let mut grey = ThermalPreparer::new(&thermal(), 4, 4, ThermalUnit::Gray8).unwrap();
     is_unusable(grey.append(&[0; 16], &mut out));
     let mut kelvin = ThermalPreparer::new(&thermal(), 4, 4, ThermalUnit::KelvinF32).unwrap();
@@ -302,31 +269,18 @@ fn meaningless_numbers_are_refused_and_leave_no_trace() {
     for hole in [0.0, f32::NAN, f32::INFINITY, -1.0f32] {
         is_unusable(metres.append(&hole.to_le_bytes().repeat(16), &mut out));
     }
-    is_unusable(DepthPreparer::new(
-        &depth(),
-        4,
-        4,
-        DepthUnit::MetresF32,
-        Some(0.0),
-    ));
+    is_unusable(DepthPreparer::new(&depth(), 4, 4, DepthUnit::MetresF32, Some(0.0)));
     let mut sound = vec![0.1; 400];
     sound[17] = f32::INFINITY;
     is_unusable(LogMel::new(&audio()).unwrap().append(&sound, &mut out));
-    is_unusable(first_channel(
-        &f32::NAN.to_le_bytes(),
-        AudioSample::F32,
-        1,
-        &mut out,
-    ));
+    is_unusable(first_channel(&f32::NAN.to_le_bytes(), AudioSample::F32, 1, &mut out));
     assert_eq!(out, [7.0]);
 }
 
 #[test]
 fn imu_windows_that_cannot_be_filled_are_refused() {
     let mut preparer = ImuPreparer::new(&imu()).unwrap();
-    let times: Vec<Timestamp> = (0..100)
-        .map(|i| Timestamp::from_nanos(i * 10_000_000))
-        .collect();
+    let times: Vec<Timestamp> = (0..100).map(|i| Timestamp::from_nanos(i * 10_000_000)).collect();
     let rest = [[0.0, 0.0, 9.81, 0.0, 0.0, 0.0]; 100];
     let mut out = Vec::new();
     is_unusable(preparer.append(Timestamp::ZERO, &[], &[], &mut out));
@@ -362,22 +316,13 @@ fn a_picture_bomb_is_refused_before_it_is_unpacked() {
     png.extend([8, 2, 0, 0, 0]);
     let crc = png[12..].iter().fold(!0u32, |crc, &b| {
         (0..8).fold(crc ^ u32::from(b), |c, _| {
-            if c & 1 == 1 {
-                c >> 1 ^ 0xEDB8_8320
-            } else {
-                c >> 1
-            }
+            if c & 1 == 1 { c >> 1 ^ 0xEDB8_8320 } else { c >> 1 }
         })
     });
     png.extend((!crc).to_be_bytes());
     png.extend(b"\0\0\0\0IDAT\x35\xaf\x06\x1e");
-    let error = decode(PixelLayout::Png, &png, 0, 0)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains("60000x60000") && error.contains("limit"),
-        "{error}"
-    );
+    let error = decode(PixelLayout::Png, &png, 0, 0).unwrap_err().to_string();
+    assert!(error.contains("60000x60000") && error.contains("limit"), "{error}");
     assert!(decode_grey_png(&png).is_err());
 }
 

@@ -123,14 +123,8 @@ fn import_writes_every_sense_and_says_what_it_is() {
     assert_eq!(pack.manifest(), &manifest);
     assert_eq!(pack.graphs().collect::<Vec<_>>(), GraphKind::ALL);
     assert_eq!(manifest.source.checkpoint, "tiny.safetensors");
-    assert!(
-        FAMILIES
-            .iter()
-            .any(|family| family.name() == manifest.family)
-    );
-    assert!(
-        manifest.space.id.starts_with("tiny-") && manifest.space.id.len() == "tiny-".len() + 12
-    );
+    assert!(FAMILIES.iter().any(|family| family.name() == manifest.family));
+    assert!(manifest.space.id.starts_with("tiny-") && manifest.space.id.len() == "tiny-".len() + 12);
     assert_eq!(manifest.depth.as_ref().expect("depth").input.size, 32);
     assert_eq!(
         manifest.text.expect("text").input.known_ids,
@@ -152,10 +146,7 @@ fn logit_scale_is_the_checkpoint_s_and_at_most_100() {
 #[test]
 fn importing_twice_gives_the_same_bytes_and_other_weights_another_space() {
     let workshop = Workshop::imported();
-    let first = Pack::open(workshop.out())
-        .expect("opens")
-        .manifest()
-        .clone();
+    let first = Pack::open(workshop.out()).expect("opens").manifest().clone();
     assert_eq!(workshop.import().expect("replaces its own pack"), first);
     let half = import(
         &workshop.checkpoint(),
@@ -174,10 +165,7 @@ fn a_subset_of_senses_is_a_pack() {
     workshop.import().expect("import");
     let pack = Pack::open(workshop.out()).expect("opens");
     assert!(pack.graph_path(Sense::Audio).expect("audio").is_file());
-    let message = pack
-        .graph_path(Sense::Depth)
-        .expect_err("missing")
-        .to_string();
+    let message = pack.graph_path(Sense::Depth).expect_err("missing").to_string();
     assert!(
         message.contains("no encoder for depth") && message.contains("text, audio"),
         "{message}"
@@ -187,9 +175,7 @@ fn a_subset_of_senses_is_a_pack() {
 #[test]
 fn a_failed_import_leaves_nothing() {
     let workshop = Workshop::new();
-    let before = fs::read_dir(workshop.folder.path())
-        .expect("folder")
-        .count();
+    let before = fs::read_dir(workshop.folder.path()).expect("folder").count();
     let other = config({
         let mut value = tiny();
         value["imu_embed_dim"] = json!(16);
@@ -203,10 +189,7 @@ fn a_failed_import_leaves_nothing() {
         &mut |_| (),
     );
     let Err(ImportError::Checkpoint(CheckpointError::Shape {
-        name,
-        expected,
-        found,
-        ..
+        name, expected, found, ..
     })) = failed
     else {
         panic!("{failed:?}");
@@ -239,12 +222,7 @@ fn a_failed_import_leaves_nothing() {
     });
     let failed = workshop.import();
     assert!(matches!(failed, Err(ImportError::Write(_))), "{failed:?}");
-    assert_eq!(
-        fs::read_dir(workshop.folder.path())
-            .expect("folder")
-            .count(),
-        before
-    );
+    assert_eq!(fs::read_dir(workshop.folder.path()).expect("folder").count(), before);
 }
 
 #[test]
@@ -252,10 +230,7 @@ fn a_folder_with_other_things_is_left_alone() {
     let workshop = Workshop::new();
     fs::create_dir(workshop.out()).expect("folder");
     fs::write(workshop.out().join("thesis.txt"), "years of work").expect("file");
-    assert!(matches!(
-        workshop.import(),
-        Err(ImportError::OutputTaken { .. })
-    ));
+    assert!(matches!(workshop.import(), Err(ImportError::OutputTaken { .. })));
     assert!(workshop.out().join("thesis.txt").is_file());
 }
 
@@ -273,12 +248,7 @@ fn weights_beyond_f16_are_refused_for_f16() {
         ];
         (name, shape, values)
     };
-    let tensors: Vec<_> = workshop
-        .config
-        .state_dict()
-        .into_iter()
-        .map(large)
-        .collect();
+    let tensors: Vec<_> = workshop.config.state_dict().into_iter().map(large).collect();
     write_safetensors(&workshop.checkpoint(), &tensors);
     let failed = import(
         &workshop.checkpoint(),
@@ -302,18 +272,13 @@ fn changed_bytes_are_found() {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     fs::write(&path, &bytes).expect("graph");
-    let verified = Pack::open(workshop.out())
-        .expect("length is right")
-        .verify(&mut |_| ());
+    let verified = Pack::open(workshop.out()).expect("length is right").verify(&mut |_| ());
     assert!(
         matches!(&verified, Err(PackError::Hash { path: named, .. }) if *named == path),
         "{verified:?}"
     );
     fs::write(&path, &bytes[1..]).expect("graph");
-    assert!(matches!(
-        Pack::open(workshop.out()),
-        Err(PackError::Size { .. })
-    ));
+    assert!(matches!(Pack::open(workshop.out()), Err(PackError::Size { .. })));
     fs::remove_file(&path).expect("graph");
     let message = Pack::open(workshop.out()).expect_err("missing").to_string();
     assert!(message.contains("audio.onnx"), "{message}");
@@ -321,18 +286,9 @@ fn changed_bytes_are_found() {
 
 #[test]
 fn paths_that_leave_the_folder_are_refused() {
-    for path in [
-        "../audio.onnx",
-        "/etc/hostname",
-        "./audio.onnx",
-        "a/../audio.onnx",
-        "",
-    ] {
+    for path in ["../audio.onnx", "/etc/hostname", "./audio.onnx", "a/../audio.onnx", ""] {
         let opened = Workshop::imported().open_with("\"audio.onnx\"", &format!("\"{path}\""));
-        assert!(
-            matches!(opened, Err(PackError::Outside { .. })),
-            "{path}: {opened:?}"
-        );
+        assert!(matches!(opened, Err(PackError::Outside { .. })), "{path}: {opened:?}");
     }
 }
 
@@ -346,10 +302,7 @@ fn a_link_that_leaves_the_folder_is_refused() {
     );
     fs::rename(&inside, &outside).expect("moved");
     std::os::unix::fs::symlink(&outside, &inside).expect("linked");
-    assert!(matches!(
-        Pack::open(workshop.out()),
-        Err(PackError::Outside { .. })
-    ));
+    assert!(matches!(Pack::open(workshop.out()), Err(PackError::Outside { .. })));
 }
 
 #[test]

@@ -34,10 +34,7 @@ fn import_golden(golden: &Golden, checkpoint: Option<&Path>, precision: Precisio
     import(checkpoint, &config, &out, precision, &mut |_| ()).expect("import");
     let pack = Pack::open(&out).expect("pack");
     pack.verify(&mut |_| ()).expect("hashes");
-    Imported {
-        pack,
-        _folder: folder,
-    }
+    Imported { pack, _folder: folder }
 }
 
 fn session(pack: &Pack, kind: GraphKind) -> Session {
@@ -98,9 +95,7 @@ fn embeddings(golden: &Golden, case: &Case, pack: &Pack) -> Vec<Vec<f32>> {
             .iter()
             .flat_map(|ids| (0..longest).map(|i| ids.get(i).copied().unwrap_or(0)))
             .collect();
-        session
-            .run_i64(&[case.ids.len(), longest], &padded)
-            .expect("run")
+        session.run_i64(&[case.ids.len(), longest], &padded).expect("run")
     };
     assert_eq!(shape[1], session.dim());
     values.chunks(shape[1]).map(<[f32]>::to_vec).collect()
@@ -110,11 +105,7 @@ fn embeddings(golden: &Golden, case: &Case, pack: &Pack) -> Vec<Vec<f32>> {
 fn error(golden: &Golden, case: &Case, pack: &Pack) -> f64 {
     let rows = embeddings(golden, case, pack);
     for row in &rows {
-        let norm: f64 = row
-            .iter()
-            .map(|v| f64::from(*v).powi(2))
-            .sum::<f64>()
-            .sqrt();
+        let norm: f64 = row.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
         assert!((norm - 1.0).abs() < 1e-6, "{}: length {norm}", case.name);
     }
     let scale = logit_scale(pack, kind_of(case));

@@ -20,9 +20,7 @@ struct Imported {
 }
 
 /// The formula model; `change` may alter its configuration and its tensors.
-fn imported(
-    change: impl FnOnce(&mut Config, &mut Vec<(String, Vec<usize>, Vec<f32>)>),
-) -> Imported {
+fn imported(change: impl FnOnce(&mut Config, &mut Vec<(String, Vec<usize>, Vec<f32>)>)) -> Imported {
     let golden = Golden::compact();
     let folder = tempfile::tempdir().expect("temporary folder");
     let mut config: Config = serde_json::from_value(golden.config.clone()).expect("configuration");
@@ -59,10 +57,7 @@ fn embed(session: &mut Session, ids: &[i64]) -> Vec<f32> {
 
 fn difference(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    a.iter()
-        .zip(b)
-        .map(|(a, b)| (a - b).abs())
-        .fold(0.0, f32::max)
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
 }
 
 #[test]
@@ -74,19 +69,13 @@ fn text_of_any_length_is_the_same_with_and_without_padding() {
     for length in [6, 20, 77] {
         let mut padded = ids.to_vec();
         padded.resize(length, 0);
-        assert!(
-            difference(&short, &embed(&mut session, &padded)) < 1e-6,
-            "{length}"
-        );
+        assert!(difference(&short, &embed(&mut session, &padded)) < 1e-6, "{length}");
     }
     let mut longest = vec![320; 77];
     (longest[0], longest[76]) = (START, END);
     embed(&mut session, &longest);
     let too_long = session.run_i64(&[1, 78], &[END; 78]);
-    assert!(
-        matches!(too_long, Err(SessionError::Run { .. })),
-        "{too_long:?}"
-    );
+    assert!(matches!(too_long, Err(SessionError::Run { .. })), "{too_long:?}");
     // What follows the end token does not count; what precedes it does.
     let tail = embed(&mut session, &[START, 320, 1929, 269, END, 5, END]);
     assert!(difference(&short, &tail) < 1e-6);
@@ -127,17 +116,13 @@ fn an_item_s_embedding_does_not_depend_on_its_batch() {
     let items: Vec<Vec<f32>> = (0..3)
         .map(|i| generate(&format!("item {i}"), 12_000, 1.0, 0.0))
         .collect();
-    let (shape, together) = session
-        .run_f32(&[3, 6, 2000], &items.concat())
-        .expect("run");
+    let (shape, together) = session.run_f32(&[3, 6, 2000], &items.concat()).expect("run");
     assert_eq!(shape, [3, 64]);
     for (item, row) in items.iter().zip(together.chunks(64)) {
         let (_, alone) = session.run_f32(&[1, 6, 2000], item).expect("run");
         assert!(difference(&alone, row) < 1e-6);
     }
-    let (_, again) = session
-        .run_f32(&[3, 6, 2000], &items.concat())
-        .expect("run");
+    let (_, again) = session.run_f32(&[3, 6, 2000], &items.concat()).expect("run");
     assert_eq!(together, again, "to the bit");
 }
 
@@ -163,22 +148,10 @@ fn inputs_that_do_not_fit_are_refused() {
     let imported = imported(|config, _| config.senses = vec![GraphKind::Imu]);
     let mut session = session(&imported.pack, GraphKind::Imu);
     assert_eq!(session.input(), (InputType::F32, &[-1, 6, 2000][..]));
-    assert_eq!(
-        (session.dim(), session.provider()),
-        (64, "CPUExecutionProvider")
-    );
+    assert_eq!((session.dim(), session.provider()), (64, "CPUExecutionProvider"));
     let zeros = vec![0.0; 12_000];
-    for shape in [
-        &[1, 6, 1999][..],
-        &[1, 12_000],
-        &[2, 6, 2000],
-        &[0, 6, 2000],
-        &[],
-    ] {
-        let refused = session
-            .run_f32(shape, &zeros)
-            .expect_err("refused")
-            .to_string();
+    for shape in [&[1, 6, 1999][..], &[1, 12_000], &[2, 6, 2000], &[0, 6, 2000], &[]] {
+        let refused = session.run_f32(shape, &zeros).expect_err("refused").to_string();
         assert!(
             refused.contains("f32 [-1, 6, 2000]") && refused.contains("imu.onnx"),
             "{refused}"
@@ -196,15 +169,12 @@ fn a_broken_graph_and_another_library_are_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let graph = folder.path().join("audio.onnx");
     std::fs::write(&graph, b"no graph").expect("written");
-    let failed = Session::open(&runtime, &graph, one())
-        .expect_err("refused")
-        .to_string();
+    let failed = Session::open(&runtime, &graph, one()).expect_err("refused").to_string();
     assert!(
         failed.contains("audio.onnx") && failed.contains("pack verify"),
         "{failed}"
     );
-    let other =
-        Runtime::load(Some(Path::new("/elsewhere/libonnxruntime.so"))).expect_err("refused");
+    let other = Runtime::load(Some(Path::new("/elsewhere/libonnxruntime.so"))).expect_err("refused");
     assert!(
         matches!(&other, SessionError::OtherLibrary { loaded, .. } if loaded == runtime.library()),
         "{other}"
@@ -217,17 +187,12 @@ fn a_missing_library_names_the_place_and_the_remedy() {
     const ALONE: &str = "SENSEBIND_TEST_MISSING_LIBRARY";
     if std::env::var_os(ALONE).is_some() {
         let error = Runtime::load(None).expect_err("not there");
-        assert!(
-            matches!(&error, SessionError::NoLibrary { looked } if *looked == [PathBuf::from("/nowhere/lib.so")])
-        );
+        assert!(matches!(&error, SessionError::NoLibrary { looked } if *looked == [PathBuf::from("/nowhere/lib.so")]));
         assert!(error.to_string().contains("make setup"), "{error}");
         return;
     }
     let status = std::process::Command::new(std::env::current_exe().expect("this test"))
-        .args([
-            "--exact",
-            "a_missing_library_names_the_place_and_the_remedy",
-        ])
+        .args(["--exact", "a_missing_library_names_the_place_and_the_remedy"])
         .env(ALONE, "1")
         .env("ORT_DYLIB_PATH", "/nowhere/lib.so")
         .status()

@@ -159,8 +159,7 @@ fn lint_offences(packages: &[Package]) -> Result<Vec<String>> {
     for package in packages {
         let text = fs::read_to_string(&package.manifest_path)
             .with_context(|| format!("{} cannot be read", package.manifest_path.display()))?;
-        let manifest: toml::Table =
-            toml::from_str(&text).context("a manifest that cargo takes and toml does not")?;
+        let manifest: toml::Table = toml::from_str(&text).context("a manifest that cargo takes and toml does not")?;
         let inherited = manifest
             .get("lints")
             .and_then(|lints| lints.get("workspace"))
@@ -244,8 +243,7 @@ mod tests {
     #[test]
     fn a_forbidden_edge_is_named_with_its_remedy() {
         for kind in [None, Some(Kind::Build), Some(Kind::Dev)] {
-            let offences =
-                edge_offences(&packages_with("sensebind-ring", "sensebind-models", kind));
+            let offences = edge_offences(&packages_with("sensebind-ring", "sensebind-models", kind));
             assert_eq!(offences.len(), 1, "{offences:?}");
             assert!(
                 offences[0].starts_with("sensebind-ring -> sensebind-models"),
@@ -258,11 +256,7 @@ mod tests {
     #[test]
     fn what_tests_may_use_the_crate_itself_may_not() {
         assert_eq!(
-            edge_offences(&packages_with(
-                "sensebind-engine",
-                "sensebind-models",
-                Some(Kind::Dev)
-            )),
+            edge_offences(&packages_with("sensebind-engine", "sensebind-models", Some(Kind::Dev))),
             [""; 0]
         );
         assert_eq!(

@@ -65,22 +65,13 @@ const STEPS: &[Step] = &[
     Step {
         name: "tests",
         about: "unit and integration tests, by nextest",
-        does: Does::Cargo(&[
-            "nextest",
-            "run",
-            "--workspace",
-            "--locked",
-            "--profile",
-            "ci",
-        ]),
+        does: Does::Cargo(&["nextest", "run", "--workspace", "--locked", "--profile", "ci"]),
     },
 ];
 
 /// What `cargo xtask help` prints.
 pub(crate) fn usage() -> String {
-    let mut text = String::from(
-        "cargo xtask ci         all of these, in this order; stops at the first that fails\n",
-    );
+    let mut text = String::from("cargo xtask ci         all of these, in this order; stops at the first that fails\n");
     for step in STEPS {
         let _ = writeln!(text, "cargo xtask {:<10} {}", step.name, step.about);
     }
@@ -99,11 +90,7 @@ pub(crate) fn all() -> Result<()> {
     for step in STEPS {
         total += run(step, &workspace)?;
     }
-    println!(
-        "ci: all {} steps passed in {:.1} s",
-        STEPS.len(),
-        total.as_secs_f64()
-    );
+    println!("ci: all {} steps passed in {:.1} s", STEPS.len(), total.as_secs_f64());
     Ok(())
 }
 
@@ -117,10 +104,7 @@ pub(crate) fn one(name: &str) -> Result<()> {
 
 fn run(step: &Step, workspace: &Workspace) -> Result<Duration> {
     println!("ci: {} ({})", step.name, step.about);
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a step's wall time is what is printed"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "a step's wall time is what is printed")]
     let started = Instant::now();
     let outcome = match step.does {
         Does::Cargo(arguments) => cargo(arguments, workspace),

@@ -20,22 +20,18 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
         println!("  not checked: this is no git checkout, so what belongs to it is unknown");
         return Ok(());
     };
-    let makefile =
-        fs::read_to_string(workspace.root.join("Makefile")).context("Makefile cannot be read")?;
+    let makefile = fs::read_to_string(workspace.root.join("Makefile")).context("Makefile cannot be read")?;
     let known = Known {
         root: &workspace.root,
         packages: &workspace.packages,
-        folders: files
-            .iter()
-            .filter_map(|file| Some(file.split_once('/')?.0))
-            .collect(),
+        folders: files.iter().filter_map(|file| Some(file.split_once('/')?.0)).collect(),
         make_targets: make_targets(&makefile),
     };
     let documents: Vec<&String> = files.iter().filter(|file| file.ends_with(".md")).collect();
     let mut offences = Vec::new();
     for document in &documents {
-        let text = fs::read_to_string(known.root.join(document))
-            .with_context(|| format!("{document} cannot be read"))?;
+        let text =
+            fs::read_to_string(known.root.join(document)).with_context(|| format!("{document} cannot be read"))?;
         offences.extend(known.offences(document, &text));
     }
     offences.extend(machine_paths::offences(&workspace.root, &files));
@@ -53,13 +49,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
 /// Files that are committed or would be, or nothing where git does not know.
 fn repository_files(root: &Path) -> Result<Option<Vec<String>>> {
     let output = Command::new("git")
-        .args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(root)
         .output()
         .context("git could not be started: ci/setup installs it")?;
@@ -82,12 +72,7 @@ fn make_targets(makefile: &str) -> BTreeSet<&str> {
         .lines()
         .filter_map(|line| line.split_once(':'))
         .map(|(target, _)| target)
-        .filter(|target| {
-            !target.is_empty()
-                && target
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        })
+        .filter(|target| !target.is_empty() && target.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'))
         .collect()
 }
 
@@ -122,22 +107,14 @@ impl Known<'_> {
                 _ => continue,
             };
             let line = text[..range.start].matches('\n').count() + 1;
-            offences.extend(
-                missing
-                    .into_iter()
-                    .map(|what| format!("{document}:{line}: {what}")),
-            );
+            offences.extend(missing.into_iter().map(|what| format!("{document}:{line}: {what}")));
         }
         offences
     }
 
     fn missing_link(&self, document: &str, link: &str) -> Option<String> {
         let path = link.split('#').next().unwrap_or_default();
-        if path.is_empty()
-            || link.contains("://")
-            || link.starts_with("mailto:")
-            || self.exists(document, path)
-        {
+        if path.is_empty() || link.contains("://") || link.starts_with("mailto:") || self.exists(document, path) {
             return None;
         }
         Some(format!("links to `{path}`, which does not exist"))
@@ -148,16 +125,9 @@ impl Known<'_> {
         for line in code.lines() {
             let line = line.split(" # ").next().unwrap_or_default();
             for command in line.split(['|', ';', '&']) {
-                let words: Vec<&str> = command
-                    .split_whitespace()
-                    .skip_while(|word| *word == "$")
-                    .collect();
+                let words: Vec<&str> = command.split_whitespace().skip_while(|word| *word == "$").collect();
                 missing.extend(self.missing_command(&words));
-                missing.extend(
-                    words
-                        .iter()
-                        .filter_map(|word| self.missing_path(document, word)),
-                );
+                missing.extend(words.iter().filter_map(|word| self.missing_path(document, word)));
             }
         }
         missing
@@ -166,20 +136,15 @@ impl Known<'_> {
     fn missing_command(&self, words: &[&str]) -> Option<String> {
         match words {
             ["make", target, ..] => {
-                let checked =
-                    !target.starts_with('-') && !target.contains('=') && !is_placeholder(target);
+                let checked = !target.starts_with('-') && !target.contains('=') && !is_placeholder(target);
                 (checked && !self.make_targets.contains(target))
                     .then(|| format!("`make {target}`: the Makefile has no such target"))
             }
             ["cargo", "xtask", name, ..] => (!is_placeholder(name) && !ci::is_command(name))
                 .then(|| format!("`cargo xtask {name}`: no such command, see `cargo xtask help`")),
             ["cargo", rest @ ..] => {
-                let ours = rest
-                    .iter()
-                    .take_while(|word| **word != "--")
-                    .collect::<Vec<_>>();
-                ours.windows(2)
-                    .find_map(|pair| self.missing_argument(pair[0], pair[1]))
+                let ours = rest.iter().take_while(|word| **word != "--").collect::<Vec<_>>();
+                ours.windows(2).find_map(|pair| self.missing_argument(pair[0], pair[1]))
             }
             _ => None,
         }
@@ -303,19 +268,13 @@ mod tests {
     fn what_is_missing_is_named_with_its_line() {
         for (text, start) in [
             ("one\n\n`make tset`", "README.md:3: `make tset`"),
-            (
-                "```sh\nmake test && make nothing\n```",
-                "README.md:2: `make nothing`",
-            ),
+            ("```sh\nmake test && make nothing\n```", "README.md:2: `make nothing`"),
             ("`cargo xtask arows`", "README.md:1: `cargo xtask arows`"),
             ("`cargo build --release -p tol`", "README.md:1: `-p tol`"),
             ("`cargo run --bin speed`", "README.md:1: `--bin speed`"),
             ("see `docs/gide.md`", "README.md:1: names `docs/gide.md`"),
             ("[guide](gide.md)", "README.md:1: links to `gide.md`"),
-            (
-                "| a |\n|---|\n| `docs/gide.md` |",
-                "README.md:3: names `docs/gide.md`",
-            ),
+            ("| a |\n|---|\n| `docs/gide.md` |", "README.md:3: names `docs/gide.md`"),
         ] {
             let missing = missing("README.md", text);
             assert_eq!(missing.len(), 1, "{text}: {missing:?}");

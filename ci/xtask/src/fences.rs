@@ -59,8 +59,7 @@ pub(crate) fn dependency_offence(package: &str, dependency: &str) -> Option<Stri
 pub(crate) fn source_offences(root: &Path) -> Result<Vec<String>> {
     let mut offences = Vec::new();
     for file in sources::rust_files(root)? {
-        let text = fs::read_to_string(root.join(&file))
-            .with_context(|| format!("{file} cannot be read"))?;
+        let text = fs::read_to_string(root.join(&file)).with_context(|| format!("{file} cannot be read"))?;
         offences.extend(file_offences(&file, &text)?);
     }
     Ok(offences)
@@ -124,40 +123,22 @@ mod tests {
     #[test]
     fn the_runtime_library_is_named_in_one_file_only() {
         let text = "use ort::session::Session;\nfn f() { let _ = ort::init(); }\n";
-        assert!(
-            file_offences("models/src/session.rs", text)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(file_offences("models/src/session.rs", text).unwrap().is_empty());
         let offences = file_offences("models/src/pack.rs", text).unwrap();
         assert_eq!(offences.len(), 2, "{offences:?}");
-        assert!(
-            offences[0].starts_with("models/src/pack.rs:1:"),
-            "{offences:?}"
-        );
-        assert!(
-            offences[1].starts_with("models/src/pack.rs:2:"),
-            "{offences:?}"
-        );
+        assert!(offences[0].starts_with("models/src/pack.rs:1:"), "{offences:?}");
+        assert!(offences[1].starts_with("models/src/pack.rs:2:"), "{offences:?}");
     }
 
     #[test]
     fn words_in_comments_and_strings_are_no_offence() {
         let text = "//! Not unsafe; see ort::Session.\nconst A: &str = \"unsafe ort::\";\n#![deny(unsafe_code)]\n";
-        assert!(
-            file_offences("runtime/ring/src/lib.rs", text)
-                .unwrap()
-                .is_empty()
-        );
+        assert!(file_offences("runtime/ring/src/lib.rs", text).unwrap().is_empty());
     }
 
     #[test]
     fn unsafe_code_is_found_wherever_it_stands() {
-        let offences = file_offences(
-            "runtime/ring/src/lib.rs",
-            "fn f() {\n    unsafe { g() }\n}\n",
-        )
-        .unwrap();
+        let offences = file_offences("runtime/ring/src/lib.rs", "fn f() {\n    unsafe { g() }\n}\n").unwrap();
         assert!(
             offences[0].starts_with("runtime/ring/src/lib.rs:2: `unsafe`"),
             "{offences:?}"

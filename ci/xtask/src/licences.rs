@@ -55,8 +55,7 @@ struct Crate {
 
 /// Checks every crate that a build for one of our targets contains.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
-    let text =
-        fs::read_to_string(workspace.root.join("deny.toml")).context("deny.toml cannot be read")?;
+    let text = fs::read_to_string(workspace.root.join("deny.toml")).context("deny.toml cannot be read")?;
     let policy: Policy = toml::from_str(&text).context("deny.toml")?;
     let mut crates = BTreeSet::new();
     for target in &policy.graph.targets {
@@ -66,10 +65,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     if !offences.is_empty() {
         bail!("{}", offences.join("\n"));
     }
-    println!(
-        "  {} crates, every licence allowed by deny.toml",
-        crates.len()
-    );
+    println!("  {} crates, every licence allowed by deny.toml", crates.len());
     ask_cargo_deny(workspace)
 }
 
@@ -96,14 +92,10 @@ fn crates_built_for(target: &str, workspace: &Workspace) -> Result<BTreeSet<Crat
             String::from_utf8_lossy(&output.stderr).trim_end()
         );
     }
-    let text = String::from_utf8(output.stdout)
-        .context("cargo tree printed something that is not UTF-8")?;
+    let text = String::from_utf8(output.stdout).context("cargo tree printed something that is not UTF-8")?;
     text.lines()
         .filter(|line| !line.is_empty())
-        .map(|line| {
-            read_line(line)
-                .with_context(|| format!("cargo tree printed something unexpected: `{line}`"))
-        })
+        .map(|line| read_line(line).with_context(|| format!("cargo tree printed something unexpected: `{line}`")))
         .collect()
 }
 
@@ -143,20 +135,13 @@ fn offences(crates: &BTreeSet<Crate>, licences: &Licences) -> Result<Vec<String>
             ));
         }
         if licence.is_empty() {
-            offences.push(format!(
-                "{name} {version}: names no licence: use another crate"
-            ));
+            offences.push(format!("{name} {version}: names no licence: use another crate"));
             continue;
         }
         let expression = Expression::parse_mode(licence, ParseMode::LAX)
             .with_context(|| format!("{name} {version}: `{licence}` is no SPDX expression"))?;
         let own = exceptions.get(name.as_str()).map_or(&[][..], Vec::as_slice);
-        if !expression.evaluate(|wanted| {
-            allowed
-                .iter()
-                .chain(own)
-                .any(|licensee| licensee.satisfies(wanted))
-        }) {
+        if !expression.evaluate(|wanted| allowed.iter().chain(own).any(|licensee| licensee.satisfies(wanted))) {
             offences.push(format!(
                 "{name} {version}: licence `{licence}` is not allowed: use another crate, or argue an exception in \
                  deny.toml"
@@ -176,9 +161,7 @@ fn offences(crates: &BTreeSet<Crate>, licences: &Licences) -> Result<Vec<String>
 fn licensees(names: &[String]) -> Result<Vec<Licensee>> {
     names
         .iter()
-        .map(|name| {
-            Licensee::parse(name).with_context(|| format!("deny.toml: `{name}` is no SPDX licence"))
-        })
+        .map(|name| Licensee::parse(name).with_context(|| format!("deny.toml: `{name}` is no SPDX licence")))
         .collect()
 }
 
@@ -203,18 +186,10 @@ fn ask_cargo_deny(workspace: &Workspace) -> Result<()> {
             .is_ok_and(|status| status.success())
     };
     if !works(cargo_deny(&["--version"])) {
-        println!(
-            "  advisories: not checked, cargo-deny is not installed (`cargo install cargo-deny --locked`)"
-        );
+        println!("  advisories: not checked, cargo-deny is not installed (`cargo install cargo-deny --locked`)");
         return Ok(());
     }
-    let mut checks = vec![
-        "check",
-        "--hide-inclusion-graph",
-        "bans",
-        "licenses",
-        "sources",
-    ];
+    let mut checks = vec!["check", "--hide-inclusion-graph", "bans", "licenses", "sources"];
     if works(cargo_deny(&["fetch", "db"])) {
         checks.push("advisories");
     } else {
@@ -275,12 +250,7 @@ mod tests {
         let policy = policy(&["MIT"], None);
         assert_eq!(count("", &policy), 1);
         let from_git = read_line("some v1.0.0 (https://example.com/some#0123abcd)	MIT").unwrap();
-        assert_eq!(
-            offences(&BTreeSet::from([from_git]), &policy)
-                .unwrap()
-                .len(),
-            1
-        );
+        assert_eq!(offences(&BTreeSet::from([from_git]), &policy).unwrap().len(), 1);
     }
 
     #[test]
@@ -298,10 +268,7 @@ mod tests {
     #[test]
     fn lines_of_cargo_tree_are_read_with_and_without_their_brackets() {
         for (line, licence) in [
-            (
-                "toml v1.1.2+spec-1.1.0\tMIT OR Apache-2.0",
-                "MIT OR Apache-2.0",
-            ),
+            ("toml v1.1.2+spec-1.1.0\tMIT OR Apache-2.0", "MIT OR Apache-2.0"),
             (
                 "serde_derive v1.0.229 (proc-macro)\tMIT OR Apache-2.0 (*)",
                 "MIT OR Apache-2.0",
@@ -309,11 +276,7 @@ mod tests {
             ("ours v0.1.0 (/somewhere/runtime)\t", ""),
         ] {
             let read = read_line(line).unwrap();
-            assert_eq!(
-                (read.licence.as_str(), read.from_git),
-                (licence, false),
-                "{line}"
-            );
+            assert_eq!((read.licence.as_str(), read.from_git), (licence, false), "{line}");
         }
         assert_eq!(read_line("warning: nothing to print."), None);
     }

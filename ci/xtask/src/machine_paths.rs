@@ -14,10 +14,7 @@ pub(crate) fn offences(root: &Path, files: &[String]) -> Vec<String> {
             continue;
         };
         for (index, line) in text.lines().enumerate() {
-            if let Some(folder) = FOLDERS
-                .into_iter()
-                .find(|folder| names_folder(line, folder))
-            {
+            if let Some(folder) = FOLDERS.into_iter().find(|folder| names_folder(line, folder)) {
                 offences.push(format!(
                     "{file}:{}: a path of one machine (`/{folder}/`…): write it relative to the checkout",
                     index + 1
@@ -58,11 +55,7 @@ mod tests {
     #[test]
     fn the_line_is_named() {
         let root = tempfile::tempdir().unwrap();
-        fs::write(
-            root.path().join("a.txt"),
-            format!("fine\nsee /{}/me\n", FOLDERS[0]),
-        )
-        .unwrap();
+        fs::write(root.path().join("a.txt"), format!("fine\nsee /{}/me\n", FOLDERS[0])).unwrap();
         fs::write(root.path().join("b.bin"), [0xff, 0xfe]).unwrap();
         let offences = offences(root.path(), &["a.txt".to_owned(), "b.bin".to_owned()]);
         assert_eq!(offences.len(), 1, "{offences:?}");

@@ -12,8 +12,7 @@ pub(crate) fn rust_files(root: &Path) -> Result<Vec<String>> {
     let mut folders = vec![String::new()];
     while let Some(folder) = folders.pop() {
         let path = root.join(&folder);
-        let entries =
-            fs::read_dir(&path).with_context(|| format!("{} cannot be listed", path.display()))?;
+        let entries = fs::read_dir(&path).with_context(|| format!("{} cannot be listed", path.display()))?;
         for entry in entries {
             let entry = entry.with_context(|| format!("{} cannot be listed", path.display()))?;
             let Ok(name) = entry.file_name().into_string() else {
@@ -35,9 +34,9 @@ pub(crate) fn rust_files(root: &Path) -> Result<Vec<String>> {
 
 /// The tokens of one file, those inside brackets included, in order.
 pub(crate) fn tokens(file: &str, text: &str) -> Result<Vec<TokenTree>> {
-    let stream: TokenStream = text.parse().map_err(|error: proc_macro2::LexError| {
-        anyhow!("{file}:{}: {error}", error.span().start().line)
-    })?;
+    let stream: TokenStream = text
+        .parse()
+        .map_err(|error: proc_macro2::LexError| anyhow!("{file}:{}: {error}", error.span().start().line))?;
     let mut flat = Vec::new();
     flatten(stream, &mut flat);
     Ok(flat)
@@ -54,11 +53,7 @@ fn flatten(stream: TokenStream, flat: &mut Vec<TokenTree>) {
 
 /// The lines on which `word` stands as a word of the language or a name.
 pub(crate) fn lines_with_word(tokens: &[TokenTree], word: &str) -> Vec<usize> {
-    tokens
-        .iter()
-        .filter(|token| is_name(token, word))
-        .map(line)
-        .collect()
+    tokens.iter().filter(|token| is_name(token, word)).map(line).collect()
 }
 
 /// The lines that name the crate `name`: as the head of a path, or after `use` or `extern crate`.
@@ -68,8 +63,7 @@ pub(crate) fn lines_naming_crate(tokens: &[TokenTree], name: &str) -> Vec<usize>
         if !is_name(token, name) {
             continue;
         }
-        let imported = index > 0
-            && (is_name(&tokens[index - 1], "use") || is_name(&tokens[index - 1], "crate"));
+        let imported = index > 0 && (is_name(&tokens[index - 1], "use") || is_name(&tokens[index - 1], "crate"));
         let heads_a_path = matches!(&tokens[index + 1..], [TokenTree::Punct(a), TokenTree::Punct(b), ..] if a.as_char() == ':' && b.as_char() == ':');
         if imported || heads_a_path {
             lines.push(line(token));
@@ -99,18 +93,9 @@ mod tests {
             "pub use ort::Error;",
             "type E = ::ort::Error;",
         ] {
-            assert_eq!(
-                lines_naming_crate(&tokens("f.rs", text).unwrap(), "ort"),
-                [1],
-                "{text}"
-            );
+            assert_eq!(lines_naming_crate(&tokens("f.rs", text).unwrap(), "ort"), [1], "{text}");
         }
-        for text in [
-            "let ort = 1;",
-            "use port::x;",
-            "fn f(ort: u8) {}",
-            "// ort::x",
-        ] {
+        for text in ["let ort = 1;", "use port::x;", "fn f(ort: u8) {}", "// ort::x"] {
             assert!(
                 lines_naming_crate(&tokens("f.rs", text).unwrap(), "ort").is_empty(),
                 "{text}"
@@ -127,12 +112,7 @@ mod tests {
     #[test]
     fn files_are_found_in_every_folder_but_build_output() {
         let root = tempfile::tempdir().unwrap();
-        for file in [
-            "a/src/lib.rs",
-            "a/src/notes.md",
-            "target/debug/x.rs",
-            ".git/y.rs",
-        ] {
+        for file in ["a/src/lib.rs", "a/src/notes.md", "target/debug/x.rs", ".git/y.rs"] {
             let path = root.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();

@@ -60,8 +60,7 @@ impl Workspace {
                 String::from_utf8_lossy(&output.stderr).trim_end()
             );
         }
-        serde_json::from_slice(&output.stdout)
-            .context("cargo metadata printed something unexpected")
+        serde_json::from_slice(&output.stdout).context("cargo metadata printed something unexpected")
     }
 }
 

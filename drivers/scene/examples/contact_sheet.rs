@@ -17,10 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let first_seed: u64 = std::env::args().nth(2).map_or(Ok(1), |seed| seed.parse())?;
     let mut cells: Vec<Option<Happening>> = Happening::ALL.iter().copied().map(Some).collect();
     cells.push(None);
-    let (cell_width, cell_height) = (
-        CAMERA_SIZE.width * SEEDS,
-        CAMERA_SIZE.height + THERMAL_SIZE.height,
-    );
+    let (cell_width, cell_height) = (CAMERA_SIZE.width * SEEDS, CAMERA_SIZE.height + THERMAL_SIZE.height);
     let (columns, rows) = (PER_ROW, cells.len().div_ceil(PER_ROW));
     let (width, height) = (columns * cell_width, rows * cell_height);
     let mut sheet = vec![0u8; width * height * 3];
@@ -49,11 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let warm = (f32::from(centikelvin) / 100.0 - 275.0) / 40.0;
                 let level = |from: f32| ((warm - from) * 510.0).clamp(0.0, 255.0) as u8;
                 let (x, y) = (index % THERMAL_SIZE.width, index / THERMAL_SIZE.width);
-                put(
-                    x,
-                    CAMERA_SIZE.height + y,
-                    [level(0.3), level(0.6), level(0.0) / 2],
-                );
+                put(x, CAMERA_SIZE.height + y, [level(0.3), level(0.6), level(0.0) / 2]);
             }
             for (index, &millimetres) in depth.iter().enumerate() {
                 let near = if millimetres == 0 {
@@ -66,11 +59,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    let mut encoder = png::Encoder::new(
-        BufWriter::new(File::create(&path)?),
-        width as u32,
-        height as u32,
-    );
+    let mut encoder = png::Encoder::new(BufWriter::new(File::create(&path)?), width as u32, height as u32);
     encoder.set_color(png::ColorType::Rgb);
     encoder.set_depth(png::BitDepth::Eight);
     encoder.write_header()?.write_image_data(&sheet)?;

@@ -11,38 +11,33 @@ use crate::stage::Stage;
 pub(crate) fn render(stage: &Stage, scene: &Scene, frame_seed: u64, size: Size, out: &mut Vec<u8>) {
     let mut picture = vec![[0.0f32; 3]; size.width * size.height];
     let mut last = (core::ptr::null(), (0.0, 1.0));
-    paint(
-        &scene.patches,
-        scene.view,
-        size,
-        |index, cover, point, patch| {
-            let Some(colours) = patch.paint else { return };
-            let light = if patch.glows { 1.0 } else { stage.light };
-            let rgb = match colours {
-                Paint::Flat(rgb) => rgb,
-                Paint::Vertical(top, bottom) => {
-                    // The extent is the same for all pixels of a patch.
-                    if !core::ptr::eq(last.0, patch) {
-                        last = (patch, extent(&patch.shape));
-                    }
-                    let (from, to) = last.1;
-                    let part = ((point[1] - from) / (to - from).max(1e-4)).clamp(0.0, 1.0);
-                    [0, 1, 2].map(|channel| top[channel] + (bottom[channel] - top[channel]) * part)
+    paint(&scene.patches, scene.view, size, |index, cover, point, patch| {
+        let Some(colours) = patch.paint else { return };
+        let light = if patch.glows { 1.0 } else { stage.light };
+        let rgb = match colours {
+            Paint::Flat(rgb) => rgb,
+            Paint::Vertical(top, bottom) => {
+                // The extent is the same for all pixels of a patch.
+                if !core::ptr::eq(last.0, patch) {
+                    last = (patch, extent(&patch.shape));
                 }
-                Paint::Tiles(even, odd, tile_m) => {
-                    let away_m = scene.optics.ground_m(point[1]).min(40.0);
-                    let x = (point[0] - 0.667) * away_m / scene.optics.focal;
-                    let square = (x / tile_m).floor() as i32 + (away_m / tile_m).floor() as i32;
-                    if square & 1 == 0 { even } else { odd }
-                }
-            };
-            let part = cover * patch.alpha;
-            let pixel = &mut picture[index];
-            for channel in 0..3 {
-                pixel[channel] += (rgb[channel] * light - pixel[channel]) * part;
+                let (from, to) = last.1;
+                let part = ((point[1] - from) / (to - from).max(1e-4)).clamp(0.0, 1.0);
+                [0, 1, 2].map(|channel| top[channel] + (bottom[channel] - top[channel]) * part)
             }
-        },
-    );
+            Paint::Tiles(even, odd, tile_m) => {
+                let away_m = scene.optics.ground_m(point[1]).min(40.0);
+                let x = (point[0] - 0.667) * away_m / scene.optics.focal;
+                let square = (x / tile_m).floor() as i32 + (away_m / tile_m).floor() as i32;
+                if square & 1 == 0 { even } else { odd }
+            }
+        };
+        let part = cover * patch.alpha;
+        let pixel = &mut picture[index];
+        for channel in 0..3 {
+            pixel[channel] += (rgb[channel] * light - pixel[channel]) * part;
+        }
+    });
     let picture = match scene.blur {
         Blur::None => picture,
         Blur::Ghosts(offsets) => ghosts(&picture, size, &offsets),
@@ -84,10 +79,7 @@ fn ghosts(picture: &[Rgb], size: Size, offsets: &[[f32; 2]; 6]) -> Vec<Rgb> {
 }
 
 fn radial(picture: &[Rgb], size: Size, centre: [f32; 2], strength: f32) -> Vec<Rgb> {
-    let (cx, cy) = (
-        centre[0] * size.height as f32,
-        centre[1] * size.height as f32,
-    );
+    let (cx, cy) = (centre[0] * size.height as f32, centre[1] * size.height as f32);
     each_pixel(size, |x, y| {
         let mut sum = [0.0; 3];
         for step in 0..5 {

@@ -109,11 +109,7 @@ pub fn phrase(happening: Option<Happening>, split: Split, pick: u64) -> String {
 pub fn all(happening: Option<Happening>, split: Split) -> Vec<String> {
     let grammar = grammar::of(happening);
     let mut phrases: Vec<String> = match split {
-        Split::Train => grammar
-            .prompts
-            .iter()
-            .map(|&prompt| prompt.to_owned())
-            .collect(),
+        Split::Train => grammar.prompts.iter().map(|&prompt| prompt.to_owned()).collect(),
         Split::HeldOut => Vec::new(),
     };
     for pattern in grammar.patterns(split) {

@@ -119,11 +119,7 @@ impl Beats {
     }
 
     /// Every beat between two times, with its time.
-    pub(crate) fn between(
-        &self,
-        from_s: f64,
-        to_s: f64,
-    ) -> impl Iterator<Item = (i64, f64)> + use<> {
+    pub(crate) fn between(&self, from_s: f64, to_s: f64) -> impl Iterator<Item = (i64, f64)> + use<> {
         let beats = *self;
         let first = (from_s / self.period_s).floor() as i64 - 1;
         let last = (to_s / self.period_s).floor() as i64 + 1;

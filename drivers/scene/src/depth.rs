@@ -16,21 +16,16 @@ const FURTHEST_M: f32 = 20.0;
 pub(crate) fn render(stage: &Stage, scene: &Scene, frame_seed: u64, out: &mut Vec<u16>) {
     let size = DEPTH_SIZE;
     let mut metres = vec![0.0f32; size.width * size.height];
-    paint(
-        &scene.patches,
-        scene.view,
-        size,
-        |index, cover, point, patch| {
-            let Some(range) = patch.range else { return };
-            if cover * patch.alpha > 0.4 {
-                metres[index] = match range {
-                    Range::Metres(metres) => metres,
-                    Range::Ground => scene.optics.ground_m(point[1]),
-                    Range::Nothing => 0.0,
-                };
-            }
-        },
-    );
+    paint(&scene.patches, scene.view, size, |index, cover, point, patch| {
+        let Some(range) = patch.range else { return };
+        if cover * patch.alpha > 0.4 {
+            metres[index] = match range {
+                Range::Metres(metres) => metres,
+                Range::Ground => scene.optics.ground_m(point[1]),
+                Range::Nothing => 0.0,
+            };
+        }
+    });
     out.clear();
     for (index, &here) in metres.iter().enumerate() {
         let beside = if (index + 1) % size.width == 0 {
@@ -43,12 +38,7 @@ pub(crate) fn render(stage: &Stage, scene: &Scene, frame_seed: u64, out: &mut Ve
         let noisy = here
             + 0.004 * here * here * normal(frame_seed, index as u64).min(3.0)
             + 0.002 * normal(frame_seed ^ 1, index as u64);
-        let seen = (NEAREST_M..FURTHEST_M).contains(&noisy)
-            && unit_at(frame_seed ^ 2, index as u64) >= lost;
-        out.push(if seen {
-            (noisy * 1000.0 + 0.5) as u16
-        } else {
-            0
-        });
+        let seen = (NEAREST_M..FURTHEST_M).contains(&noisy) && unit_at(frame_seed ^ 2, index as u64) >= lost;
+        out.push(if seen { (noisy * 1000.0 + 0.5) as u16 } else { 0 });
     }
 }

@@ -86,13 +86,10 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
     let happening = occurrence.happening;
     match happening {
         Happening::PickedUp => {
-            let pitch = |at_s: f64| {
-                ramp(0.0, 0.4, at_s as f32) * (0.06 * smooth(seed ^ 40, at_s * 0.8) + 0.03)
-            };
+            let pitch = |at_s: f64| ramp(0.0, 0.4, at_s as f32) * (0.06 * smooth(seed ^ 40, at_s * 0.8) + 0.03);
             let yaw = |at_s: f64| 0.09 * smooth(seed ^ 41, at_s * 0.6);
-            let rate = |turns: &dyn Fn(f64) -> f32| {
-                (turns(since_s + 0.01) - turns((since_s - 0.01).max(0.0))) * 50.0 * TAU
-            };
+            let rate =
+                |turns: &dyn Fn(f64) -> f32| (turns(since_s + 0.01) - turns((since_s - 0.01).max(0.0))) * 50.0 * TAU;
             motion.roll_turns += roll_turns(seed, since_s);
             motion.pitch_turns += pitch(since_s);
             motion.gyro[0] += rate(&|at_s| roll_turns(seed, at_s));
@@ -116,12 +113,10 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
             for axis in 0..3 {
                 let share = draw.range(0.35, 1.0);
                 let late = f64::from(draw.range(0.0, 0.5));
-                motion.accel[axis] += strength
-                    * share
-                    * (sin_turns(swing + late) + 0.3 * sin_turns(2.0 * swing + late));
-                motion.gyro[axis] += draw.range(1.0, 5.0)
-                    * sin_turns(swing + late + 0.25)
-                    * (shake.rate_hz as f32 / 6.0);
+                motion.accel[axis] +=
+                    strength * share * (sin_turns(swing + late) + 0.3 * sin_turns(2.0 * swing + late));
+                motion.gyro[axis] +=
+                    draw.range(1.0, 5.0) * sin_turns(swing + late + 0.25) * (shake.rate_hz as f32 / 6.0);
             }
         }
         Happening::Driven => {
@@ -131,8 +126,8 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
                 let vertical = if axis == 2 { 1.5 } else { 0.7 };
                 let road = smooth(seed ^ (axis + 1), since_s * 28.0)
                     + 0.6 * white(seed ^ (axis + 4), (since_s * 200.0) as u64);
-                motion.accel[axis as usize] += rough * vertical * road
-                    + 0.12 * sin_turns(since_s * hum_hz + axis as f64 * 0.3);
+                motion.accel[axis as usize] +=
+                    rough * vertical * road + 0.12 * sin_turns(since_s * hum_hz + axis as f64 * 0.3);
                 motion.gyro[axis as usize] += 0.02 * smooth(seed ^ (axis + 7), since_s * 12.0);
             }
             motion.accel[0] += 1.3 * smooth(seed ^ 20, since_s * 0.45);
@@ -145,13 +140,7 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
         Happening::PersonFalling => {
             let strength = draw.range(0.7, 1.6);
             let (floor_hz, fading_s) = (draw.range(9.0, 15.0), draw.range(0.1, 0.18));
-            let hit = shocks(
-                beats(happening, seed),
-                since_s,
-                fall::LANDING_S,
-                floor_hz,
-                fading_s,
-            );
+            let hit = shocks(beats(happening, seed), since_s, fall::LANDING_S, floor_hz, fading_s);
             let limb = shocks(
                 beats(happening, seed),
                 since_s,
@@ -174,8 +163,7 @@ fn move_by(occurrence: &Occurrence, since_s: f64, motion: &mut Motion) {
                 for harmonic in 1..=4 {
                     let rate_hz = turn_hz * f64::from(harmonic);
                     let passed = 1.0 / (1.0 + (rate_hz as f32 / 90.0) * (rate_hz as f32 / 90.0));
-                    sum += passed / harmonic as f32
-                        * sin_turns(since_s * rate_hz + late * f64::from(harmonic));
+                    sum += passed / harmonic as f32 * sin_turns(since_s * rate_hz + late * f64::from(harmonic));
                 }
                 motion.accel[axis] += strength * share * sum;
                 motion.gyro[axis] += 0.012 * strength * sin_turns(since_s * turn_hz + late);

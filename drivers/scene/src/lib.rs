@@ -52,15 +52,9 @@ pub const CAMERA_SIZE: Size = Size {
     height: 120,
 };
 /// The thermal camera's size.
-pub const THERMAL_SIZE: Size = Size {
-    width: 80,
-    height: 60,
-};
+pub const THERMAL_SIZE: Size = Size { width: 80, height: 60 };
 /// The depth camera's size.
-pub const DEPTH_SIZE: Size = Size {
-    width: 80,
-    height: 60,
-};
+pub const DEPTH_SIZE: Size = Size { width: 80, height: 60 };
 /// Pictures a second of the camera.
 pub const CAMERA_RATE_HZ: u32 = 5;
 /// Pictures a second of the thermal camera.

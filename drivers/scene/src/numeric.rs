@@ -30,10 +30,7 @@ pub(crate) fn decay(x: f32) -> f32 {
     let whole = binary as u32;
     let part = binary - whole as f32;
     // Polynomial for 2^-part on [0, 1).
-    let fraction = 1.0
-        - part
-            * (core::f32::consts::LN_2
-                - part * (0.240_226_5 - part * (0.055_504 - part * 0.008_67)));
+    let fraction = 1.0 - part * (core::f32::consts::LN_2 - part * (0.240_226_5 - part * (0.055_504 - part * 0.008_67)));
     fraction * f32::from_bits((127 - whole) << 23)
 }
 

@@ -15,7 +15,11 @@ pub(crate) enum Shape {
         turns: f32,
     },
     /// A line with round ends.
-    Capsule { from: Point, to: Point, radius: f32 },
+    Capsule {
+        from: Point,
+        to: Point,
+        radius: f32,
+    },
     /// A convex quadrilateral, corners in order (a triangle repeats one).
     Quad([Point; 4]),
     Ring {
@@ -24,7 +28,10 @@ pub(crate) enum Shape {
         width: f32,
     },
     /// All of the picture between two heights, however it is turned.
-    Band { top: f32, bottom: f32 },
+    Band {
+        top: f32,
+        bottom: f32,
+    },
 }
 
 /// How the colour runs over a patch.
@@ -119,10 +126,7 @@ impl Look {
     }
 
     pub(crate) fn glowing(self) -> Self {
-        Self {
-            glows: true,
-            ..self
-        }
+        Self { glows: true, ..self }
     }
 
     pub(crate) fn painted(self, paint: Paint) -> Self {
@@ -133,10 +137,7 @@ impl Look {
     }
 
     pub(crate) fn unheated(self) -> Self {
-        Self {
-            kelvin: None,
-            ..self
-        }
+        Self { kelvin: None, ..self }
     }
 
     pub(crate) fn patch(self, shape: Shape, range: Range) -> Patch {

@@ -8,20 +8,12 @@ use crate::patch::{Patch, Point, Shape, View};
 const MIDDLE: Point = [2.0 / 3.0, 0.5];
 
 /// Walks over every pixel a patch covers, in painting order: pixel index, cover in (0, 1], point of the scene, patch.
-pub(crate) fn paint(
-    patches: &[Patch],
-    view: View,
-    size: Size,
-    mut put: impl FnMut(usize, f32, Point, &Patch),
-) {
+pub(crate) fn paint(patches: &[Patch], view: View, size: Size, mut put: impl FnMut(usize, f32, Point, &Patch)) {
     if size.width == 0 || size.height == 0 {
         return;
     }
     let pixel = 1.0 / size.height as f32;
-    let (sin, cos) = (
-        sin_turns(f64::from(view.turns)),
-        cos_turns(f64::from(view.turns)),
-    );
+    let (sin, cos) = (sin_turns(f64::from(view.turns)), cos_turns(f64::from(view.turns)));
     let left = MIDDLE[0] - 0.5 * size.width as f32 * pixel;
     for patch in patches {
         let edge = patch.soft + pixel / view.zoom;
@@ -52,8 +44,7 @@ pub(crate) fn paint(
         for row in rows {
             let y = ((row as f32 + 0.5) * pixel - MIDDLE[1] - view.shift[1]) / view.zoom;
             for column in columns.clone() {
-                let x =
-                    ((column as f32 + 0.5) * pixel + left - MIDDLE[0] - view.shift[0]) / view.zoom;
+                let x = ((column as f32 + 0.5) * pixel + left - MIDDLE[0] - view.shift[0]) / view.zoom;
                 let point = [x * cos + y * sin + MIDDLE[0], y * cos - x * sin + MIDDLE[1]];
                 let cover = (0.5 - shape.distance(point) / edge).min(1.0);
                 if cover > 0.0 {
@@ -104,17 +95,10 @@ enum Outline {
 impl Outline {
     fn new(shape: Shape) -> Option<Self> {
         Some(match shape {
-            Shape::Ellipse {
-                centre,
-                radii,
-                turns,
-            } => {
+            Shape::Ellipse { centre, radii, turns } => {
                 let (sin, cos) = (sin_turns(f64::from(turns)), cos_turns(f64::from(turns)));
                 let (rx, ry) = (radii[0].max(1e-4), radii[1].max(1e-4));
-                let reach = [
-                    (rx * cos).abs() + (ry * sin).abs(),
-                    (rx * sin).abs() + (ry * cos).abs(),
-                ];
+                let reach = [(rx * cos).abs() + (ry * sin).abs(), (rx * sin).abs() + (ry * cos).abs()];
                 Self::Ellipse {
                     centre,
                     inverse: [1.0 / rx, 1.0 / ry],
@@ -156,11 +140,7 @@ impl Outline {
                 }
                 Self::Quad { corners, normals }
             }
-            Shape::Ring {
-                centre,
-                radius,
-                width,
-            } => Self::Ring {
+            Shape::Ring { centre, radius, width } => Self::Ring {
                 centre,
                 radius,
                 half: width / 2.0,
@@ -181,10 +161,7 @@ impl Outline {
                 ..
             } => {
                 let (x, y) = (point[0] - centre[0], point[1] - centre[1]);
-                let (u, v) = (
-                    (x * cos + y * sin) * inverse[0],
-                    (y * cos - x * sin) * inverse[1],
-                );
+                let (u, v) = ((x * cos + y * sin) * inverse[0], (y * cos - x * sin) * inverse[1]);
                 ((u * u + v * v).sqrt() - 1.0) * least
             }
             Self::Capsule {
@@ -205,18 +182,13 @@ impl Outline {
                 let mut furthest = f32::MIN;
                 for (corner, normal) in corners.iter().zip(normals) {
                     if normal[0] != 0.0 || normal[1] != 0.0 {
-                        let d =
-                            (point[0] - corner[0]) * normal[0] + (point[1] - corner[1]) * normal[1];
+                        let d = (point[0] - corner[0]) * normal[0] + (point[1] - corner[1]) * normal[1];
                         furthest = furthest.max(d);
                     }
                 }
                 furthest
             }
-            Self::Ring {
-                centre,
-                radius,
-                half,
-            } => {
+            Self::Ring { centre, radius, half } => {
                 let (x, y) = (point[0] - centre[0], point[1] - centre[1]);
                 ((x * x + y * y).sqrt() - radius).abs() - half
             }
@@ -234,17 +206,10 @@ impl Outline {
         match *self {
             Self::Ellipse { centre, reach, .. } => around(centre, reach[0], reach[1]),
             Self::Capsule {
-                from,
-                along,
-                radius,
-                ..
+                from, along, radius, ..
             } => {
                 let middle = [from[0] + along[0] / 2.0, from[1] + along[1] / 2.0];
-                around(
-                    middle,
-                    along[0].abs() / 2.0 + radius,
-                    along[1].abs() / 2.0 + radius,
-                )
+                around(middle, along[0].abs() / 2.0 + radius, along[1].abs() / 2.0 + radius)
             }
             Self::Quad { ref corners, .. } => {
                 let (mut low, mut high) = ([f32::MAX; 2], [f32::MIN; 2]);
@@ -256,11 +221,7 @@ impl Outline {
                 }
                 (low, high)
             }
-            Self::Ring {
-                centre,
-                radius,
-                half,
-            } => around(centre, radius + half, radius + half),
+            Self::Ring { centre, radius, half } => around(centre, radius + half, radius + half),
             Self::Band { top, bottom } => ([-9.0, top - edge], [9.0, bottom + edge]),
         }
     }

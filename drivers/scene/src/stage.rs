@@ -38,11 +38,7 @@ pub(crate) struct Stage {
 impl Stage {
     pub(crate) fn new(seed: u64) -> Self {
         let mut draw = Draw::new(seed, 10);
-        let home = if draw.chance(0.6) {
-            Place::Room
-        } else {
-            Place::Outdoors
-        };
+        let home = if draw.chance(0.6) { Place::Room } else { Place::Outdoors };
         let dim = draw.chance(0.2);
         let warm = draw.range(-0.1, 0.1);
         Self {
@@ -102,31 +98,17 @@ impl Stage {
         let floor = draw.near(floor, 0.06);
         let foot = self.optics.ground_y(self.wall_m);
         let paint = Paint::Vertical(shade(wall, 1.06), shade(wall, 0.88));
-        scene.push(
-            Look::new(wall, warm + draw.range(-1.0, 1.0))
-                .painted(paint)
-                .patch(
-                    Shape::Band {
-                        top: -9.0,
-                        bottom: foot,
-                    },
-                    Range::Metres(self.wall_m),
-                ),
-        );
+        scene.push(Look::new(wall, warm + draw.range(-1.0, 1.0)).painted(paint).patch(
+            Shape::Band {
+                top: -9.0,
+                bottom: foot,
+            },
+            Range::Metres(self.wall_m),
+        ));
         let tile_m = draw.range(0.3, 0.9);
         let contrast = draw.range(0.8, 0.98);
-        let ground = Look::new(floor, warm - 0.6).painted(Paint::Tiles(
-            floor,
-            shade(floor, contrast),
-            tile_m,
-        ));
-        scene.push(ground.patch(
-            Shape::Band {
-                top: foot,
-                bottom: 9.0,
-            },
-            Range::Ground,
-        ));
+        let ground = Look::new(floor, warm - 0.6).painted(Paint::Tiles(floor, shade(floor, contrast), tile_m));
+        scene.push(ground.patch(Shape::Band { top: foot, bottom: 9.0 }, Range::Ground));
         let board = Look::new(shade(wall, 0.6), warm);
         scene.push(board.patch(
             Shape::Band {
@@ -149,10 +131,7 @@ impl Stage {
         let sky = draw.pick([[0.75, 0.87, 0.98], [0.9, 0.92, 0.95], [0.2, 0.24, 0.36]]);
         let at = Range::Metres(self.wall_m);
         let frame = Look::new([0.92, 0.91, 0.88], self.ambient_kelvin);
-        scene.push(frame.patch(
-            rectangle(x, y + tall / 2.0, half + 0.012, tall / 2.0 + 0.012),
-            at,
-        ));
+        scene.push(frame.patch(rectangle(x, y + tall / 2.0, half + 0.012, tall / 2.0 + 0.012), at));
         let pane = Look::new(sky, self.ambient_kelvin - 3.0).glowing();
         scene.push(pane.patch(rectangle(x, y + tall / 2.0, half, tall / 2.0), at));
         scene.push(frame.patch(rectangle(x, y + tall / 2.0, 0.005, tall / 2.0), at));
@@ -172,10 +151,7 @@ impl Stage {
             [0.8, 0.78, 0.74],
         ];
         let colour = draw.pick(colours);
-        let look = Look::rounded(
-            draw.near(colour, 0.08),
-            self.ambient_kelvin + draw.range(-0.8, 0.8),
-        );
+        let look = Look::rounded(draw.near(colour, 0.08), self.ambient_kelvin + draw.range(-0.8, 0.8));
         let at = Range::Metres(away_m);
         match draw.index(5) {
             0 => {
@@ -197,14 +173,8 @@ impl Stage {
             1 => {
                 // A sofa.
                 let unit = scale * 0.9;
-                scene.push(look.patch(
-                    rectangle(x, base - 0.55 * unit, 0.8 * unit, 0.28 * unit),
-                    at,
-                ));
-                scene.push(look.patch(
-                    rectangle(x, base - 0.25 * unit, 0.85 * unit, 0.2 * unit),
-                    at,
-                ));
+                scene.push(look.patch(rectangle(x, base - 0.55 * unit, 0.8 * unit, 0.28 * unit), at));
+                scene.push(look.patch(rectangle(x, base - 0.25 * unit, 0.85 * unit, 0.2 * unit), at));
                 for side in [-1.0, 1.0] {
                     let arm = Shape::Ellipse {
                         centre: [x + side * 0.85 * unit, base - 0.35 * unit],
@@ -240,15 +210,11 @@ impl Stage {
             }
             _ => {
                 // A plant in a pot.
-                scene.push(look.patch(
-                    rectangle(x, base - 0.15 * scale, 0.15 * scale, 0.15 * scale),
-                    at,
-                ));
+                scene.push(look.patch(rectangle(x, base - 0.15 * scale, 0.15 * scale, 0.15 * scale), at));
                 for leaf in 0..6 {
                     let turns = (leaf as f32 - 2.5) * 0.07;
                     let centre = [x + turns * 1.2 * scale, base - (0.65 - turns.abs()) * scale];
-                    let green =
-                        Look::rounded(draw.near([0.2, 0.45, 0.2], 0.08), self.ambient_kelvin - 0.5);
+                    let green = Look::rounded(draw.near([0.2, 0.45, 0.2], 0.08), self.ambient_kelvin - 0.5);
                     scene.push(green.patch(
                         Shape::Ellipse {
                             centre,
@@ -306,10 +272,10 @@ impl Stage {
             let at = Range::Metres(away_m);
             if draw.chance(0.6) {
                 // A tree.
-                scene.push(Look::new([0.34, 0.25, 0.17], cool + 1.0).patch(
-                    rectangle(x, base - 1.0 * scale, 0.22 * scale, 1.0 * scale),
-                    at,
-                ));
+                scene.push(
+                    Look::new([0.34, 0.25, 0.17], cool + 1.0)
+                        .patch(rectangle(x, base - 1.0 * scale, 0.22 * scale, 1.0 * scale), at),
+                );
                 let crown = Look::rounded(draw.near([0.2, 0.42, 0.18], 0.1), cool + 0.5);
                 for (dx, dy, r) in [(0.0, 3.6, 1.7), (-1.0, 2.8, 1.3), (1.0, 2.9, 1.3)] {
                     let centre = [x + dx * scale, base - dy * scale];
@@ -326,10 +292,7 @@ impl Stage {
                 // A house.
                 let (half, tall) = (draw.range(2.5, 5.0) * scale, draw.range(1.5, 3.0) * scale);
                 let front = draw.near([0.75, 0.66, 0.58], 0.15);
-                scene.push(
-                    Look::rounded(front, cool + 2.0)
-                        .patch(rectangle(x, base - tall, half, tall), at),
-                );
+                scene.push(Look::rounded(front, cool + 2.0).patch(rectangle(x, base - tall, half, tall), at));
                 let peak = [x, base - 2.0 * tall - 1.8 * scale];
                 let roof = Shape::Quad([
                     [x - half * 1.1, base - 2.0 * tall],

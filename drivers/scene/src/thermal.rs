@@ -11,16 +11,11 @@ use crate::{THERMAL_SIZE, chance};
 pub(crate) fn render(stage: &Stage, scene: &Scene, frame_seed: u64, out: &mut Vec<u16>) {
     let size = THERMAL_SIZE;
     let mut kelvin = vec![stage.ambient_kelvin; size.width * size.height];
-    paint(
-        &scene.patches,
-        scene.view,
-        size,
-        |index, cover, _, patch| {
-            if let Some(value) = patch.kelvin {
-                kelvin[index] += (value - kelvin[index]) * cover * patch.alpha;
-            }
-        },
-    );
+    paint(&scene.patches, scene.view, size, |index, cover, _, patch| {
+        if let Some(value) = patch.kelvin {
+            kelvin[index] += (value - kelvin[index]) * cover * patch.alpha;
+        }
+    });
     blur(&mut kelvin, size.width, 1);
     blur(&mut kelvin, size.width, size.width);
     let columns = stage.seed ^ 0xC01;
@@ -51,16 +46,8 @@ fn blur(values: &mut [f32], width: usize, stride: usize) {
         } else {
             (index >= stride, index + stride < count)
         };
-        let a = if before {
-            source[index - stride]
-        } else {
-            source[index]
-        };
-        let b = if after {
-            source[index + stride]
-        } else {
-            source[index]
-        };
+        let a = if before { source[index - stride] } else { source[index] };
+        let b = if after { source[index + stride] } else { source[index] };
         values[index] = 0.25 * a + 0.5 * source[index] + 0.25 * b;
     }
 }

@@ -81,14 +81,7 @@ impl Timeline {
             let seed = draw.seed();
             let gap_s = f64::from(draw.range(1.0, 4.0));
             let start_s = match occurrences.last() {
-                Some(last)
-                    if overlap
-                        && !lasts_beyond(
-                            &occurrences,
-                            happening,
-                            (last.start_s + last.end_s) / 2.0,
-                        ) =>
-                {
+                Some(last) if overlap && !lasts_beyond(&occurrences, happening, (last.start_s + last.end_s) / 2.0) => {
                     (last.start_s + last.end_s) / 2.0
                 }
                 _ => free_s,

@@ -91,9 +91,6 @@ impl World {
 
     /// The seed of one frame's noise: another one in every microsecond.
     fn frame_seed(&self, t_s: f64, sense: u64) -> u64 {
-        mix(
-            self.stage.seed ^ (sense << 60),
-            (t_s * 1e6).round() as i64 as u64,
-        )
+        mix(self.stage.seed ^ (sense << 60), (t_s * 1e6).round() as i64 as u64)
     }
 }

@@ -33,10 +33,7 @@ fn held_out_phrases_are_never_trained_but_their_words_are() {
         for phrase in all(happening, Split::HeldOut) {
             assert!(!train.contains(&phrase), "{phrase:?} is in both");
             for word in phrase.split(' ') {
-                assert!(
-                    words.contains(word),
-                    "{word:?} of {phrase:?} is never trained"
-                );
+                assert!(words.contains(word), "{word:?} of {phrase:?} is never trained");
             }
         }
     }
@@ -47,15 +44,9 @@ fn picks_come_from_their_split_and_vary() {
     for happening in everything() {
         for split in [Split::Train, Split::HeldOut] {
             let all: HashSet<String> = all(happening, split).into_iter().collect();
-            let picked: HashSet<String> = (0..200)
-                .map(|pick| phrase(happening, split, pick))
-                .collect();
+            let picked: HashSet<String> = (0..200).map(|pick| phrase(happening, split, pick)).collect();
             assert!(picked.is_subset(&all));
-            assert!(
-                picked.len() >= 25,
-                "{happening:?} {split:?}: {}",
-                picked.len()
-            );
+            assert!(picked.len() >= 25, "{happening:?} {split:?}: {}", picked.len());
             assert_eq!(phrase(happening, split, 17), phrase(happening, split, 17));
         }
     }

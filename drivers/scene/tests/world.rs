@@ -104,14 +104,7 @@ fn pictures_do_not_depend_on_what_was_asked_before() {
     let mut first = Vec::new();
     world.camera(24.2, CAMERA_SIZE, &mut first);
     let mut other = vec![7; 3];
-    world.camera(
-        3.0,
-        Size {
-            width: 32,
-            height: 24,
-        },
-        &mut other,
-    );
+    world.camera(3.0, Size { width: 32, height: 24 }, &mut other);
     assert_eq!(other.len(), 32 * 24 * 3);
     world.camera(24.2, CAMERA_SIZE, &mut other);
     assert_eq!(first, other);
@@ -127,16 +120,8 @@ fn every_happening_shows_in_every_sense_it_lists() {
                 let quiet = World::new(seed, Timeline::single(None, 12.0, seed));
                 let loud = World::new(seed, Timeline::single(Some(happening), 12.0, seed));
                 let t_s = 2.0 + 1.1 * seed as f64;
-                let noise = difference(
-                    sense,
-                    &render(&quiet, sense, t_s),
-                    &render(&quiet, sense, t_s + 1.7),
-                );
-                let change = difference(
-                    sense,
-                    &render(&quiet, sense, t_s),
-                    &render(&loud, sense, t_s),
-                );
+                let noise = difference(sense, &render(&quiet, sense, t_s), &render(&quiet, sense, t_s + 1.7));
+                let change = difference(sense, &render(&quiet, sense, t_s), &render(&loud, sense, t_s));
                 assert!(
                     change > 0.3 * noise,
                     "{} in {sense:?}, seed {seed}: {change} against {noise}",
@@ -199,9 +184,7 @@ fn units_are_sane() {
         assert!(z > 9.5 && turns.iter().all(|turn| turn.abs() < 0.05));
     }
     let hot = World::new(2, Timeline::single(Some(Happening::HotObject), 10.0, 2));
-    let hottest = render(&hot, Sense::Thermal, 1.0)
-        .into_iter()
-        .fold(0.0, f64::max);
+    let hottest = render(&hot, Sense::Thermal, 1.0).into_iter().fold(0.0, f64::max);
     assert!(hottest > 35_000.0, "a hot plate of {hottest} cK");
 }
 
@@ -216,15 +199,8 @@ fn every_two_seconds_of_a_sounding_happening_sound() {
             let world = World::new(seed, Timeline::single(Some(happening), 20.0, seed));
             for window in 0..7 {
                 let t_s = 0.3 + 2.6 * f64::from(window);
-                let loud = rms_difference(
-                    &render(&world, Sense::Audio, t_s),
-                    &render(&quiet, Sense::Audio, t_s),
-                );
-                assert!(
-                    loud > 0.002,
-                    "{} from {t_s} s, seed {seed}: {loud}",
-                    happening.name()
-                );
+                let loud = rms_difference(&render(&world, Sense::Audio, t_s), &render(&quiet, Sense::Audio, t_s));
+                assert!(loud > 0.002, "{} from {t_s} s, seed {seed}: {loud}", happening.name());
             }
         }
     }
@@ -254,10 +230,7 @@ fn timelines_are_well_formed() {
                 assert!(occurrence.end_s <= timeline.duration_s);
                 before = occurrence.start_s;
                 for other in &timeline.occurrences[..index] {
-                    assert!(
-                        other.happening != occurrence.happening
-                            || other.end_s <= occurrence.start_s
-                    );
+                    assert!(other.happening != occurrence.happening || other.end_s <= occurrence.start_s);
                 }
             }
         }
@@ -286,13 +259,8 @@ impl Recordings for Constant {
 #[test]
 fn recordings_replace_the_synthesiser() {
     let timeline = Timeline::single(Some(Happening::Dog), 10.0, 1);
-    let quiet = render(
-        &World::new(1, Timeline::background(1, 10.0)),
-        Sense::Audio,
-        2.0,
-    );
-    let played =
-        World::new(1, timeline.clone()).with_recordings(Arc::new(Constant(vec![0.5; 100])));
+    let quiet = render(&World::new(1, Timeline::background(1, 10.0)), Sense::Audio, 2.0);
+    let played = World::new(1, timeline.clone()).with_recordings(Arc::new(Constant(vec![0.5; 100])));
     let played = render(&played, Sense::Audio, 2.0);
     let gains: Vec<f64> = played.iter().zip(&quiet).map(|(a, b)| a - b).collect();
     assert!(gains[0] > 0.01 && gains.iter().all(|gain| (gain - gains[0]).abs() < 1e-6));

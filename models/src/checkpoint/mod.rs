@@ -100,9 +100,7 @@ pub enum CheckpointError {
         why: String,
     },
     /// No tensor of that name.
-    #[error(
-        "{path}: no tensor `{name}` among its {count}{hint}; does --config describe this checkpoint?"
-    )]
+    #[error("{path}: no tensor `{name}` among its {count}{hint}; does --config describe this checkpoint?")]
     Missing {
         /// The file.
         path: PathBuf,
@@ -138,9 +136,7 @@ pub enum CheckpointError {
         found: Vec<usize>,
     },
     /// A weight that is NaN or infinite.
-    #[error(
-        "{path}: tensor `{name}` holds {value} at element {index}; the checkpoint is damaged or training diverged"
-    )]
+    #[error("{path}: tensor `{name}` holds {value} at element {index}; the checkpoint is damaged or training diverged")]
     NotFinite {
         /// The file.
         path: PathBuf,
@@ -187,11 +183,7 @@ impl Checkpoint {
         } else {
             return Err(CheckpointError::UnknownContainer { path });
         };
-        Ok(Self {
-            path,
-            file,
-            tensors,
-        })
+        Ok(Self { path, file, tensors })
     }
 
     /// The file it was opened from.
@@ -315,20 +307,8 @@ impl Tensor<'_> {
 
 fn decode(dtype: Dtype, bytes: &[u8], into: &mut Vec<f32>) {
     match dtype {
-        Dtype::F32 => into.extend(
-            bytes
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b)),
-        ),
-        Dtype::F16 => into.extend(
-            bytes
-                .as_chunks::<2>()
-                .0
-                .iter()
-                .map(|b| f16::from_le_bytes(*b).to_f32()),
-        ),
+        Dtype::F32 => into.extend(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b))),
+        Dtype::F16 => into.extend(bytes.as_chunks::<2>().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
         Dtype::Bf16 => into.extend(
             bytes
                 .as_chunks::<2>()

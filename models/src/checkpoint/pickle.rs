@@ -163,8 +163,7 @@ impl<'a> Machine<'a> {
             if opcode == b'.' {
                 return self.pop();
             }
-            self.step(opcode)
-                .map_err(|why| format!("byte {at}: {why}"))?;
+            self.step(opcode).map_err(|why| format!("byte {at}: {why}"))?;
         }
     }
 
@@ -259,16 +258,8 @@ impl<'a> Machine<'a> {
     }
 
     fn slice(&mut self, length: usize) -> Result<&'a [u8], String> {
-        let end = self
-            .at
-            .checked_add(length)
-            .filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or_else(|| {
-            format!(
-                "says {length} bytes follow; {} do",
-                self.bytes.len() - self.at
-            )
-        })?;
+        let end = self.at.checked_add(length).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or_else(|| format!("says {length} bytes follow; {} do", self.bytes.len() - self.at))?;
         let bytes = &self.bytes[self.at..end];
         self.at = end;
         Ok(bytes)
@@ -281,10 +272,7 @@ impl<'a> Machine<'a> {
 
     fn line(&mut self) -> Result<&'a str, String> {
         let rest = &self.bytes[self.at..];
-        let length = rest
-            .iter()
-            .position(|b| *b == b'\n')
-            .ok_or("a name without an end")?;
+        let length = rest.iter().position(|b| *b == b'\n').ok_or("a name without an end")?;
         self.at += length + 1;
         std::str::from_utf8(&rest[..length]).map_err(|e| format!("a name is no UTF-8: {e}"))
     }
@@ -332,10 +320,7 @@ impl<'a> Machine<'a> {
     /// Takes the last `items` values off the stack.
     fn pop_many(&mut self, items: usize) -> Result<Vec<Value<'a>>, String> {
         if items > self.above_mark() {
-            return Err(format!(
-                "takes {items} values off a stack of {}",
-                self.above_mark()
-            ));
+            return Err(format!("takes {items} values off a stack of {}", self.above_mark()));
         }
         Ok(self.stack.split_off(self.stack.len() - items))
     }
@@ -380,10 +365,7 @@ impl<'a> Machine<'a> {
                 self.dicts[*dict].extend(pairs.iter().map(|[key, value]| (*key, *value)));
                 Ok(())
             }
-            other => Err(format!(
-                "puts items into {}",
-                other.map_or("nothing", Value::kind)
-            )),
+            other => Err(format!("puts items into {}", other.map_or("nothing", Value::kind))),
         }
     }
 
@@ -391,10 +373,7 @@ impl<'a> Machine<'a> {
     fn storage(&mut self) -> Result<(), String> {
         let value = self.pop()?;
         let Value::Tuple(tuple) = value else {
-            return Err(format!(
-                "a persistent id is {}, expected a tuple",
-                value.kind()
-            ));
+            return Err(format!("a persistent id is {}, expected a tuple", value.kind()));
         };
         let [
             Value::Str("storage"),
@@ -404,9 +383,7 @@ impl<'a> Machine<'a> {
             elements,
         ] = self.tuples[tuple][..]
         else {
-            return Err(
-                "a persistent id that is no (\"storage\", class, key, device, elements)".into(),
-            );
+            return Err("a persistent id that is no (\"storage\", class, key, device, elements)".into());
         };
         if key.len() > MAX_KEY_BYTES {
             return Err(format!(
@@ -471,11 +448,7 @@ impl<'a> Machine<'a> {
                 self.stack.push(object);
                 Ok(())
             }
-            [object, state] => Err(format!(
-                "sets the state of {} from {}",
-                object.kind(),
-                state.kind()
-            )),
+            [object, state] => Err(format!("sets the state of {} from {}", object.kind(), state.kind())),
             _ => Err("sets the state of nothing".into()),
         }
     }

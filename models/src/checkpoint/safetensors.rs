@@ -24,11 +24,9 @@ pub(super) fn directory(file: &File, file_bytes: u64) -> Result<BTreeMap<String,
         ));
     };
     let mut header = vec![0; usize::try_from(header_bytes).map_err(|e| e.to_string())?];
-    file.read_exact_at(&mut header, 8)
-        .map_err(|e| format!("header: {e}"))?;
+    file.read_exact_at(&mut header, 8).map_err(|e| format!("header: {e}"))?;
     // Checks that tensors lie end to end without gap or overlap and that each shape fits its bytes.
-    let metadata: Metadata =
-        serde_json::from_slice(&header).map_err(|e| format!("safetensors header: {e}"))?;
+    let metadata: Metadata = serde_json::from_slice(&header).map_err(|e| format!("safetensors header: {e}"))?;
     let data_bytes = file_bytes - data_start;
     let mut tensors = BTreeMap::new();
     for (name, info) in metadata.tensors() {

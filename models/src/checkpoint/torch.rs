@@ -23,13 +23,9 @@ struct Extent {
 
 /// Every tensor of the `file` of `file_bytes` bytes.
 pub(super) fn directory(file: &File, file_bytes: u64) -> Result<BTreeMap<String, Stored>, String> {
-    let mut zip =
-        ZipArchive::new(BufReader::new(file)).map_err(|e| format!("not a readable zip: {e}"))?;
+    let mut zip = ZipArchive::new(BufReader::new(file)).map_err(|e| format!("not a readable zip: {e}"))?;
     if zip.len() > MAX_ENTRIES {
-        return Err(format!(
-            "{} zip entries; at most {MAX_ENTRIES} are read",
-            zip.len()
-        ));
+        return Err(format!("{} zip entries; at most {MAX_ENTRIES} are read", zip.len()));
     }
     if zip
         .has_overlapping_entries()
@@ -40,9 +36,7 @@ pub(super) fn directory(file: &File, file_bytes: u64) -> Result<BTreeMap<String,
     let mut storages = BTreeMap::new();
     let mut pickle = None;
     for index in 0..zip.len() {
-        let entry = zip
-            .by_index(index)
-            .map_err(|e| format!("zip entry {index}: {e}"))?;
+        let entry = zip.by_index(index).map_err(|e| format!("zip entry {index}: {e}"))?;
         let name = entry
             .name()
             .map_err(|e| format!("zip entry {index}: {e}"))?
@@ -55,14 +49,7 @@ pub(super) fn directory(file: &File, file_bytes: u64) -> Result<BTreeMap<String,
         let extent = stored_extent(&name, &entry, file_bytes)?;
         drop(entry);
         match inner {
-            "data.pkl" => {
-                pickle = Some(read_entry(
-                    &mut zip,
-                    (index, &name),
-                    extent.bytes,
-                    MAX_PICKLE_BYTES,
-                )?)
-            }
+            "data.pkl" => pickle = Some(read_entry(&mut zip, (index, &name), extent.bytes, MAX_PICKLE_BYTES)?),
             "byteorder" => {
                 let order = read_entry(&mut zip, (index, &name), extent.bytes, 16)?;
                 if order.trim_ascii() != b"little" {
@@ -99,9 +86,7 @@ fn stored_extent<R: Read + ?Sized>(
         .data_start()
         .ok_or_else(|| format!("zip entry `{name}` has no data"))?;
     match start.checked_add(bytes) {
-        Some(end) if bytes == entry.compressed_size() && end <= file_bytes => {
-            Ok(Extent { start, bytes })
-        }
+        Some(end) if bytes == entry.compressed_size() && end <= file_bytes => Ok(Extent { start, bytes }),
         _ => Err(format!(
             "zip entry `{name}` says {bytes} bytes at {start}; the file has {file_bytes}"
         )),
@@ -122,25 +107,15 @@ fn read_entry(
     let fail = |e: &dyn std::fmt::Display| format!("zip entry `{name}`: {e}");
     let entry = zip.by_index(index).map_err(|e| fail(&e))?;
     let mut data = Vec::new();
-    entry
-        .take(limit + 1)
-        .read_to_end(&mut data)
-        .map_err(|e| fail(&e))?;
+    entry.take(limit + 1).read_to_end(&mut data).map_err(|e| fail(&e))?;
     if data.len() as u64 != bytes {
-        return Err(format!(
-            "zip entry `{name}` says {bytes} bytes and has {}",
-            data.len()
-        ));
+        return Err(format!("zip entry `{name}` says {bytes} bytes and has {}", data.len()));
     }
     Ok(data)
 }
 
 /// Checks one tensor of the pickle against the storage it points into.
-fn stored(
-    name: &str,
-    claim: &TensorClaim,
-    storages: &BTreeMap<String, Extent>,
-) -> Result<Stored, String> {
+fn stored(name: &str, claim: &TensorClaim, storages: &BTreeMap<String, Extent>) -> Result<Stored, String> {
     let dtype = match claim.storage_type.as_str() {
         "FloatStorage" => Dtype::F32,
         "HalfStorage" => Dtype::F16,

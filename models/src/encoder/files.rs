@@ -6,8 +6,8 @@
 use crate::input::{InputError, Resampler, clip_ranges, decode_grey_png};
 use crate::manifest::{AudioRecipe, SenseEntry};
 use sensebind_core::{
-    AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Span, StreamId,
-    ThermalUnit, Timestamp, Window,
+    AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Span, StreamId, ThermalUnit,
+    Timestamp, Window,
 };
 use std::time::Duration;
 
@@ -42,10 +42,7 @@ pub fn picture(file: &[u8], name: &str) -> Result<Window, InputError> {
         [0x89, b'P', b'N', b'G', ..] => PixelLayout::Png,
         _ => {
             let why = "it begins neither as a JPEG nor as a PNG file".into();
-            return Err(InputError::Undecodable {
-                what: "picture",
-                why,
-            });
+            return Err(InputError::Undecodable { what: "picture", why });
         }
     };
     let format = Format::Image {
@@ -82,12 +79,7 @@ pub fn thermal_png(file: &[u8], kelvin_per_count: f32, name: &str) -> Result<Win
 ///
 /// # Errors
 /// [`InputError::Undecodable`], also for 8-bit pictures: a distance in 256 steps is a drawing.
-pub fn depth_png(
-    file: &[u8],
-    metres_per_count: f32,
-    focal_px: Option<f32>,
-    name: &str,
-) -> Result<Window, InputError> {
+pub fn depth_png(file: &[u8], metres_per_count: f32, focal_px: Option<f32>, name: &str) -> Result<Window, InputError> {
     let png = decode_grey_png(file)?;
     if png.bits != 16 {
         let why = "it has 8 bits per pixel, expected a depth picture of 16".into();
@@ -126,12 +118,7 @@ pub fn recording(
     let recipe = &entry.input;
     let resampled = Resampler::new(rate_hz, recipe.rate_hz)?.resample(samples);
     let window_samples = (entry.window_s * f64::from(recipe.rate_hz)).round() as usize;
-    let mut ranges = clip_ranges(
-        resampled.len(),
-        recipe.rate_hz,
-        window_samples,
-        recipe.clips,
-    );
+    let mut ranges = clip_ranges(resampled.len(), recipe.rate_hz, window_samples, recipe.clips);
     // Equal clips have equal embeddings, and so has their mean.
     ranges.dedup();
     let format = Format::Audio {
@@ -145,10 +132,7 @@ pub fn recording(
         .map(|range| {
             let mut window = Window::new(StreamId::new(name), format);
             window.clear(Span::new(at(range.start), at(range.end)));
-            let bytes: Vec<u8> = resampled[range]
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect();
+            let bytes: Vec<u8> = resampled[range].iter().flat_map(|x| x.to_le_bytes()).collect();
             window.push(window.span.start, &[&bytes]);
             window.coverage = 1.0;
             window
@@ -163,10 +147,7 @@ pub fn recording(
 /// [`InputError::Undecodable`] names the line.
 pub fn imu_csv(text: &str, window: Duration, name: &str) -> Result<Vec<Window>, InputError> {
     const HEADER: &str = "t_s,ax,ay,az,gx,gy,gz";
-    let wrong = |why: String| InputError::Undecodable {
-        what: "IMU CSV",
-        why,
-    };
+    let wrong = |why: String| InputError::Undecodable { what: "IMU CSV", why };
     let mut lines = text
         .lines()
         .map(str::trim)
@@ -177,15 +158,12 @@ pub fn imu_csv(text: &str, window: Duration, name: &str) -> Result<Vec<Window>, 
         .map(|(_, l)| l.chars().filter(|c| !c.is_whitespace()).collect())
         .unwrap_or_default();
     if header != HEADER {
-        return Err(wrong(format!(
-            "it begins {header:?}, expected the header {HEADER:?}"
-        )));
+        return Err(wrong(format!("it begins {header:?}, expected the header {HEADER:?}")));
     }
     let mut samples: Vec<(Timestamp, [f32; 6])> = Vec::new();
     let mut first_s = None;
     for (index, line) in lines {
-        let numbers: Result<Vec<f64>, _> =
-            line.split(',').map(|field| field.trim().parse()).collect();
+        let numbers: Result<Vec<f64>, _> = line.split(',').map(|field| field.trim().parse()).collect();
         let numbers = numbers
             .ok()
             .and_then(|n| <[f64; 7]>::try_from(n).ok())
@@ -198,10 +176,7 @@ pub fn imu_csv(text: &str, window: Duration, name: &str) -> Result<Vec<Window>, 
         };
         let since_first = t - *first_s.get_or_insert(t);
         if since_first < 0.0 {
-            return Err(wrong(format!(
-                "line {}: {t} s lies before the first sample",
-                index + 1
-            )));
+            return Err(wrong(format!("line {}: {t} s lies before the first sample", index + 1)));
         }
         samples.push((seconds(since_first), values.map(|v| v as f32)));
     }

@@ -38,9 +38,7 @@ pub enum OpenError {
     #[error(transparent)]
     Input(#[from] InputError),
     /// The recipe gives another shape than the graph takes.
-    #[error(
-        "the pack's {sense} recipe gives {recipe:?} per window, its graph takes {graph:?}: import the pack again"
-    )]
+    #[error("the pack's {sense} recipe gives {recipe:?} per window, its graph takes {graph:?}: import the pack again")]
     Shape {
         /// Whose entry.
         sense: Sense,
@@ -72,11 +70,7 @@ pub struct PackEncoders<'a> {
 impl<'a> PackEncoders<'a> {
     /// Encoders of `pack`, each running on `threads`. Loads nothing yet.
     pub fn new(pack: &'a Pack, runtime: &'a Runtime, threads: Threads) -> Self {
-        Self {
-            pack,
-            runtime,
-            threads,
-        }
+        Self { pack, runtime, threads }
     }
 
     /// Loads the encoder of a sensor's sense. Blocks while the graph is read.
@@ -121,8 +115,7 @@ impl<'a> PackEncoders<'a> {
         let input = input(&entry.input)?;
         let model = self.model(sense, entry)?;
         let (item, graph) = (input.item(), model.input_shape());
-        let fits =
-            |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
+        let fits = |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
         if graph.len() != item.len() + 1 || !item.iter().zip(&graph[1..]).all(fits) {
             return Err(OpenError::Shape {
                 sense,
@@ -138,11 +131,7 @@ impl<'a> PackEncoders<'a> {
             Duration::try_from_secs_f64(value)
                 .ok()
                 .filter(|d| d.as_secs() <= 3600)
-                .ok_or(OpenError::Seconds {
-                    sense,
-                    field,
-                    value,
-                })
+                .ok_or(OpenError::Seconds { sense, field, value })
         };
         let space = &self.pack.manifest().space;
         let spec = EncoderSpec {
@@ -154,10 +143,7 @@ impl<'a> PackEncoders<'a> {
             hop: seconds("hop_s", entry.hop_s)?,
         };
         let graph = self.pack.verified_graph(sense)?;
-        Ok(Model::new(
-            Session::open(self.runtime, &graph, self.threads)?,
-            spec,
-        ))
+        Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
     }
 
     fn missing(&self, sense: Sense) -> OpenError {

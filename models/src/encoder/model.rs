@@ -52,19 +52,14 @@ impl Model {
         output: Result<(Vec<usize>, Vec<f32>), SessionError>,
     ) -> Result<Vec<Result<Embedding, EmbeddingError>>, EncodeError> {
         let EncoderSpec {
-            sense,
-            dim,
-            ref space,
-            ..
+            sense, dim, ref space, ..
         } = self.spec;
         let (shape, rows) = output.map_err(|e| EncodeError::Model {
             sense,
             why: e.to_string(),
         })?;
         if shape != [batch, dim] {
-            let why = format!(
-                "it returned numbers of shape {shape:?}, its pack promises [{batch}, {dim}]"
-            );
+            let why = format!("it returned numbers of shape {shape:?}, its pack promises [{batch}, {dim}]");
             return Err(EncodeError::Model { sense, why });
         }
         Ok(rows

@@ -2,8 +2,7 @@
 
 use super::window::WindowInput;
 use crate::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8,
-    ThermalPreparer, first_channel,
+    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8, ThermalPreparer, first_channel,
 };
 use crate::manifest::{AudioRecipe, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe};
 use sensebind_core::{DepthUnit, Format, PixelLayout, Sense, ThermalUnit, Timestamp, Window};
@@ -16,11 +15,7 @@ const KEPT_TABLES: usize = 8;
 struct Tables<K, P>(Vec<(K, P)>);
 
 impl<K: PartialEq, P> Tables<K, P> {
-    fn get(
-        &mut self,
-        key: K,
-        build: impl FnOnce() -> Result<P, InputError>,
-    ) -> Result<&mut P, InputError> {
+    fn get(&mut self, key: K, build: impl FnOnce() -> Result<P, InputError>) -> Result<&mut P, InputError> {
         let index = match self.0.iter().position(|(k, _)| *k == key) {
             Some(index) => index,
             None => {
@@ -88,25 +83,19 @@ impl WindowInput for ImageInput {
                 layout: PixelLayout::Jpeg | PixelLayout::Png,
                 ..
             } => Ok(()),
-            Format::Image { width, height, .. } => {
-                ImagePreparer::new(&self.recipe, width, height).map(drop)
-            }
+            Format::Image { width, height, .. } => ImagePreparer::new(&self.recipe, width, height).map(drop),
             _ => Err(other_sense(Sense::Image, format)),
         }
     }
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
         let Format::Image {
-            width,
-            height,
-            layout,
-            ..
+            width, height, layout, ..
         } = window.format
         else {
             return Err(other_sense(Sense::Image, &window.format));
         };
-        self.picture
-            .decode_from(layout, last_frame(window)?, width, height)?;
+        self.picture.decode_from(layout, last_frame(window)?, width, height)?;
         let size = (self.picture.width(), self.picture.height());
         let preparer = self
             .tables
@@ -173,8 +162,7 @@ impl WindowInput for AudioInput {
         let resampler = self
             .tables
             .get(rate_hz, || Resampler::new(rate_hz, self.recipe.rate_hz))?;
-        self.log_mel
-            .append(&resampler.resample(&self.samples), batch)
+        self.log_mel.append(&resampler.resample(&self.samples), batch)
     }
 }
 
@@ -187,12 +175,7 @@ pub(super) struct ThermalInput {
 
 impl ThermalInput {
     pub fn new(recipe: &ThermalRecipe) -> Result<Self, InputError> {
-        ThermalPreparer::new(
-            recipe,
-            recipe.size.max(1),
-            recipe.size.max(1),
-            ThermalUnit::KelvinF32,
-        )?;
+        ThermalPreparer::new(recipe, recipe.size.max(1), recipe.size.max(1), ThermalUnit::KelvinF32)?;
         Ok(Self {
             recipe: recipe.clone(),
             tables: Tables(Vec::new()),
@@ -208,10 +191,7 @@ impl WindowInput for ThermalInput {
     fn accepts(&self, format: &Format) -> Result<(), InputError> {
         match *format {
             Format::Thermal {
-                width,
-                height,
-                unit,
-                ..
+                width, height, unit, ..
             } => ThermalPreparer::new(&self.recipe, width, height, unit).map(drop),
             _ => Err(other_sense(Sense::Thermal, format)),
         }
@@ -219,10 +199,7 @@ impl WindowInput for ThermalInput {
 
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
         let Format::Thermal {
-            width,
-            height,
-            unit,
-            ..
+            width, height, unit, ..
         } = window.format
         else {
             return Err(other_sense(Sense::Thermal, &window.format));

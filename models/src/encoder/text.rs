@@ -42,10 +42,7 @@ impl TextEncoder {
         let sense = self.spec().sense;
         let mut embeddings = Vec::with_capacity(phrases.len());
         for some in phrases.chunks(BATCH) {
-            let rows: Vec<Vec<i64>> = some
-                .iter()
-                .map(|phrase| self.tokenizer.tokens(phrase))
-                .collect();
+            let rows: Vec<Vec<i64>> = some.iter().map(|phrase| self.tokenizer.tokens(phrase)).collect();
             // Causality hides whatever follows the end token, so rows are padded only as far as the longest needs.
             let length = rows.iter().map(Vec::len).max().unwrap_or(0);
             let mut ids = vec![0; rows.len() * length];

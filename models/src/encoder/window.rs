@@ -48,10 +48,7 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
                 Err(e) => e.to_string(),
             }
         } else {
-            format!(
-                "it is of sense {}; give the stream to that encoder",
-                format.sense()
-            )
+            format!("it is of sense {}; give the stream to that encoder", format.sense())
         };
         Err(EncodeError::Mismatch {
             stream: stream.clone(),
@@ -61,11 +58,7 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
         })
     }
 
-    fn encode(
-        &mut self,
-        windows: &[Window],
-        out: &mut Vec<Result<Embedding, EncodeError>>,
-    ) -> Result<(), EncodeError> {
+    fn encode(&mut self, windows: &[Window], out: &mut Vec<Result<Embedding, EncodeError>>) -> Result<(), EncodeError> {
         self.batch.clear();
         let prepared: Vec<Result<(), InputError>> = windows
             .iter()
@@ -85,9 +78,7 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
             prepared.map_err(|e| bad(e.to_string()))?;
             match embeddings.next() {
                 Some(embedding) => embedding.map_err(|e| bad(e.to_string())),
-                None => Err(bad(
-                    "the model returned fewer embeddings than windows".into()
-                )),
+                None => Err(bad("the model returned fewer embeddings than windows".into())),
             }
         }));
         Ok(())

@@ -1,8 +1,6 @@
 //! A graph under construction: values, operators, constants, weights.
 
-use super::onnx::{
-    Attribute, Dimension, FLOAT, INT64, Node, Shape, Size, TensorType, Type, ValueInfo,
-};
+use super::onnx::{Attribute, Dimension, FLOAT, INT64, Node, Shape, Size, TensorType, Type, ValueInfo};
 use super::weights::Recipe;
 use crate::manifest::Precision;
 use std::collections::BTreeSet;
@@ -117,9 +115,7 @@ impl<'a> Graph<'a> {
     fn as_f32(&mut self, stored: Value) -> Value {
         match self.precision {
             Precision::F32 => stored,
-            Precision::F16 => {
-                self.node("Cast", &[&stored], vec![Attribute::int("to", FLOAT.into())])
-            }
+            Precision::F16 => self.node("Cast", &[&stored], vec![Attribute::int("to", FLOAT.into())]),
         }
     }
 
@@ -214,17 +210,8 @@ impl<'a> Graph<'a> {
     }
 
     /// LayerNorm over the last dimension.
-    pub(crate) fn layer_norm(
-        &mut self,
-        x: &Value,
-        scale: &Value,
-        bias: &Value,
-        epsilon: f32,
-    ) -> Value {
-        let attributes = vec![
-            Attribute::int("axis", -1),
-            Attribute::float("epsilon", epsilon),
-        ];
+    pub(crate) fn layer_norm(&mut self, x: &Value, scale: &Value, bias: &Value, epsilon: f32) -> Value {
+        let attributes = vec![Attribute::int("axis", -1), Attribute::float("epsilon", epsilon)];
         self.node("LayerNormalization", &[x, scale, bias], attributes)
     }
 
@@ -243,10 +230,7 @@ impl<'a> Graph<'a> {
         self.node(
             "Shape",
             &[x],
-            vec![
-                Attribute::int("start", axis),
-                Attribute::int("end", axis + 1),
-            ],
+            vec![Attribute::int("start", axis), Attribute::int("end", axis + 1)],
         )
     }
 
@@ -276,11 +260,7 @@ impl<'a> Graph<'a> {
     /// `x[b, index[b], ..]` for `x` `[B, L, D]` and `index` `[B, 1]`: `[B, 1, D]`.
     pub(crate) fn gather_per_item(&mut self, x: &Value, index: &Value) -> Value {
         let index = self.unsqueeze(index, 2);
-        self.node(
-            "GatherND",
-            &[x, &index],
-            vec![Attribute::int("batch_dims", 1)],
-        )
+        self.node("GatherND", &[x, &index], vec![Attribute::int("batch_dims", 1)])
     }
 
     /// A new dimension of size 1 at `axis`.

@@ -97,39 +97,17 @@ pub(crate) fn trunk<'a>(
 ) -> Built {
     for block in 0..sizes.blocks {
         let weights = weights.below(format_args!("blocks.{block}"));
-        let normed = layer_norm(
-            graph,
-            &weights.below("norm_1"),
-            &x,
-            sizes.width,
-            TRUNK_EPSILON,
-        )?;
+        let normed = layer_norm(graph, &weights.below("norm_1"), &x, sizes.width, TRUNK_EPSILON)?;
         let last = block + 1 == sizes.blocks;
         let (queries, mask) = if last {
             x = selected.of(graph, &x);
-            (
-                selected.of(graph, &normed),
-                mask.map(|m| selected.of_mask(graph, m)),
-            )
+            (selected.of(graph, &normed), mask.map(|m| selected.of_mask(graph, m)))
         } else {
             (normed.clone(), mask.cloned())
         };
-        let attended = attention(
-            graph,
-            &weights.below("attn"),
-            sizes,
-            &queries,
-            &normed,
-            mask.as_ref(),
-        )?;
+        let attended = attention(graph, &weights.below("attn"), sizes, &queries, &normed, mask.as_ref())?;
         x = graph.add(&x, &attended);
-        let normed = layer_norm(
-            graph,
-            &weights.below("norm_2"),
-            &x,
-            sizes.width,
-            TRUNK_EPSILON,
-        )?;
+        let normed = layer_norm(graph, &weights.below("norm_2"), &x, sizes.width, TRUNK_EPSILON)?;
         let changed = mlp(graph, &weights.below("mlp"), sizes.width, &normed)?;
         x = graph.add(&x, &changed);
     }
@@ -139,13 +117,7 @@ pub(crate) fn trunk<'a>(
 fn mlp<'a>(graph: &mut Graph<'a>, weights: &Weights<'a>, width: usize, x: &Value) -> Built {
     let hidden = linear(graph, &weights.below("fc1"), x, (width, 4 * width), true)?;
     let hidden = graph.gelu(&hidden);
-    linear(
-        graph,
-        &weights.below("fc2"),
-        &hidden,
-        (4 * width, width),
-        true,
-    )
+    linear(graph, &weights.below("fc2"), &hidden, (4 * width, width), true)
 }
 
 /// PyTorch's `MultiheadAttention`: packed q, k, v; heads are consecutive slices of the width; `bias_k` and `bias_v`
@@ -165,9 +137,7 @@ fn attention<'a>(
             .get("in_proj_weight", &[3 * width, width])?
             .part(index, 3, name)
             .transposed();
-        let bias = weights
-            .get("in_proj_bias", &[3 * width])?
-            .part(index, 3, name);
+        let bias = weights.get("in_proj_bias", &[3 * width])?.part(index, 3, name);
         let (matrix, bias) = (graph.weight(matrix), graph.weight(bias));
         let product = graph.matmul(x, &matrix);
         Ok(graph.add(&product, &bias))
@@ -196,22 +166,10 @@ fn attention<'a>(
     let mixed = graph.matmul(&shares, &v);
     let mixed = graph.transpose(&mixed, &[0, 2, 1, 3]);
     let mixed = graph.reshape(&mixed, &[0, 0, width as i64]);
-    linear(
-        graph,
-        &weights.below("out_proj"),
-        &mixed,
-        (width, width),
-        true,
-    )
+    linear(graph, &weights.below("out_proj"), &mixed, (width, width), true)
 }
 
-fn append<'a>(
-    graph: &mut Graph<'a>,
-    weights: &Weights<'a>,
-    name: &str,
-    tokens: &Value,
-    width: usize,
-) -> Built {
+fn append<'a>(graph: &mut Graph<'a>, weights: &Weights<'a>, name: &str, tokens: &Value, width: usize) -> Built {
     let extra = graph.weight(weights.get(name, &[1, 1, width])?);
     let extra = per_item(graph, &extra, tokens, width);
     Ok(graph.concat(&[tokens, &extra], 1))

@@ -24,12 +24,7 @@ impl fmt::Debug for Recipe<'_> {
 }
 
 impl<'a> Recipe<'a> {
-    fn then(
-        self,
-        suffix: &str,
-        shape: Vec<usize>,
-        change: impl Fn(Vec<f32>) -> Vec<f32> + 'a,
-    ) -> Self {
+    fn then(self, suffix: &str, shape: Vec<usize>, change: impl Fn(Vec<f32>) -> Vec<f32> + 'a) -> Self {
         debug_assert!(self.shape.iter().product::<usize>() >= shape.iter().product());
         let read = self.read;
         Self {
@@ -76,9 +71,7 @@ impl<'a> Recipe<'a> {
         self.then(".sum", shape, move |values| {
             let mut sums = Vec::with_capacity(values.len() / size);
             for slices in values.chunks_exact(size * inner) {
-                sums.extend(
-                    (0..inner).map(|i| (0..size).map(|s| slices[s * inner + i]).sum::<f32>()),
-                );
+                sums.extend((0..inner).map(|i| (0..size).map(|s| slices[s * inner + i]).sum::<f32>()));
             }
             sums
         })

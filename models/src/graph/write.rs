@@ -45,9 +45,7 @@ pub enum WriteError {
         source: io::Error,
     },
     /// A weight beyond f16's largest number.
-    #[error(
-        "tensor `{name}` holds {value}, beyond the largest f16 (65504); import with --precision f32"
-    )]
+    #[error("tensor `{name}` holds {value}, beyond the largest f16 (65504); import with --precision f32")]
     TooLargeForF16 {
         /// The tensor.
         name: String,
@@ -67,10 +65,7 @@ pub(crate) struct WrittenFile {
 impl Graph<'_> {
     /// Bytes of all stored numbers.
     pub(crate) fn weight_bytes(&self) -> u64 {
-        self.initializers
-            .iter()
-            .map(|i| i.bytes(self.precision))
-            .sum()
+        self.initializers.iter().map(|i| i.bytes(self.precision)).sum()
     }
 
     /// Writes `<folder>/<file>` and, where the weights need it, `<folder>/<file>_data`. `progress` is told the bytes
@@ -107,10 +102,7 @@ impl Graph<'_> {
             let mut head = initializer.head(self.precision);
             if matches!(initializer.numbers, Numbers::Weights(_)) {
                 data.pad_to(PAGE_BYTES)?;
-                let entry = |key: &str, value: String| StringEntry {
-                    key: key.into(),
-                    value,
-                };
+                let entry = |key: &str, value: String| StringEntry { key: key.into(), value };
                 head.external_data = vec![
                     entry("location", data.name.clone()),
                     entry("offset", data.bytes.to_string()),
@@ -155,8 +147,7 @@ impl Graph<'_> {
                 None => (key_len(onnx::TENSOR_RAW_DATA) + encoded_len_varint(bytes)) as u64 + bytes,
             }
         };
-        let tensor_len =
-            |head: &TensorHead, initializer| head.encoded_len() as u64 + raw_len(head, initializer);
+        let tensor_len = |head: &TensorHead, initializer| head.encoded_len() as u64 + raw_len(head, initializer);
         let tensors = || heads.iter().zip(&self.initializers);
         let graph_len = body.encoded_len() as u64
             + tensors()
@@ -172,18 +163,10 @@ impl Graph<'_> {
         out.write(&bytes)?;
         for (head, initializer) in tensors() {
             let mut bytes = Vec::new();
-            begin(
-                onnx::GRAPH_INITIALIZER,
-                tensor_len(head, initializer),
-                &mut bytes,
-            );
+            begin(onnx::GRAPH_INITIALIZER, tensor_len(head, initializer), &mut bytes);
             bytes.extend(head.encode_to_vec());
             if head.data_location.is_none() {
-                begin(
-                    onnx::TENSOR_RAW_DATA,
-                    initializer.bytes(self.precision),
-                    &mut bytes,
-                );
+                begin(onnx::TENSOR_RAW_DATA, initializer.bytes(self.precision), &mut bytes);
             }
             out.write(&bytes)?;
             if head.data_location.is_none() {
@@ -227,37 +210,22 @@ impl Initializer<'_> {
         }
     }
 
-    fn stream(
-        &self,
-        precision: Precision,
-        out: &mut Output,
-        progress: &mut dyn FnMut(u64),
-    ) -> Result<(), WriteError> {
+    fn stream(&self, precision: Precision, out: &mut Output, progress: &mut dyn FnMut(u64)) -> Result<(), WriteError> {
         match &self.numbers {
-            Numbers::I64(values) => {
-                out.numbers(values, |v, bytes| bytes.extend(v.to_le_bytes()))?
-            }
-            Numbers::F32(values) => {
-                out.numbers(values, |v, bytes| bytes.extend(v.to_le_bytes()))?
-            }
+            Numbers::I64(values) => out.numbers(values, |v, bytes| bytes.extend(v.to_le_bytes()))?,
+            Numbers::F32(values) => out.numbers(values, |v, bytes| bytes.extend(v.to_le_bytes()))?,
             Numbers::Weights(recipe) => {
                 let values = (recipe.read)()?;
                 match precision {
-                    Precision::F32 => {
-                        out.numbers(&values, |v, bytes| bytes.extend(v.to_le_bytes()))?
-                    }
+                    Precision::F32 => out.numbers(&values, |v, bytes| bytes.extend(v.to_le_bytes()))?,
                     Precision::F16 => {
-                        if let Some(value) =
-                            values.iter().find(|v| f16::from_f32(**v).is_infinite())
-                        {
+                        if let Some(value) = values.iter().find(|v| f16::from_f32(**v).is_infinite()) {
                             return Err(WriteError::TooLargeForF16 {
                                 name: self.name.clone(),
                                 value: *value,
                             });
                         }
-                        out.numbers(&values, |v, bytes| {
-                            bytes.extend(f16::from_f32(v).to_le_bytes())
-                        })?;
+                        out.numbers(&values, |v, bytes| bytes.extend(f16::from_f32(v).to_le_bytes()))?;
                     }
                 }
             }
@@ -301,11 +269,7 @@ impl Output {
         })
     }
 
-    fn numbers<T: Copy>(
-        &mut self,
-        values: &[T],
-        encode: impl Fn(T, &mut Vec<u8>),
-    ) -> Result<(), WriteError> {
+    fn numbers<T: Copy>(&mut self, values: &[T], encode: impl Fn(T, &mut Vec<u8>)) -> Result<(), WriteError> {
         let mut bytes = Vec::new();
         for chunk in values.chunks(CHUNK_NUMBERS) {
             bytes.clear();
@@ -344,8 +308,7 @@ mod tests {
 
     fn run(graph: &Path) -> Vec<f32> {
         let runtime = Runtime::load(None).expect("ONNX Runtime");
-        let mut session =
-            Session::open(&runtime, graph, Threads(NonZeroUsize::MIN)).expect("session");
+        let mut session = Session::open(&runtime, graph, Threads(NonZeroUsize::MIN)).expect("session");
         session.run_f32(&[1, 2], &[1.0, 2.0]).expect("run").1
     }
 
@@ -355,15 +318,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let path = folder.path().join("w.safetensors");
         let header = r#"{"weight":{"dtype":"F32","shape":[3,2],"data_offsets":[0,24]}}"#;
-        let numbers = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0]
-            .map(f32::to_le_bytes)
-            .concat();
-        let bytes = [
-            &(header.len() as u64).to_le_bytes()[..],
-            header.as_bytes(),
-            &numbers,
-        ]
-        .concat();
+        let numbers = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0].map(f32::to_le_bytes).concat();
+        let bytes = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), &numbers].concat();
         std::fs::write(&path, bytes).expect("written");
         let checkpoint = Checkpoint::open(&path).expect("checkpoint");
         let shape = [Dim::Free("batch"), Dim::Fixed(2)];
@@ -373,9 +329,7 @@ mod tests {
         let product = graph.reshape(&product, &[0, 3]);
         graph.finish_unit_length(&product);
 
-        let embedded = graph
-            .write(folder.path(), "a.onnx", &mut |_| ())
-            .expect("written");
+        let embedded = graph.write(folder.path(), "a.onnx", &mut |_| ()).expect("written");
         let split = graph
             .write_with_limit(folder.path(), "b.onnx", 0, &mut |_| ())
             .expect("written");
@@ -396,10 +350,7 @@ mod tests {
         for graph in ["a.onnx", "b.onnx"] {
             let found = run(&folder.path().join(graph));
             assert!(
-                found
-                    .iter()
-                    .zip(expected)
-                    .all(|(f, e)| (f - e).abs() < 1e-6),
+                found.iter().zip(expected).all(|(f, e)| (f - e).abs() < 1e-6),
                 "{graph}: {found:?}"
             );
         }

@@ -8,12 +8,7 @@ use std::ops::Range;
 /// Exactly as the reference does: with d = samples / rate and m = max(d - window, 0) rounded to f64, the starts are
 /// `i × m / (clips - 1)` as exact rationals, floored to samples (parity specification 4.2). The rounding shows: 5.3 s at
 /// 16 kHz gives 26399, because the double 5.3 - 2 lies below 3.3. `rate_hz` 0 gives the whole recording, too.
-pub fn clip_ranges(
-    samples: usize,
-    rate_hz: u32,
-    window_samples: usize,
-    clips: usize,
-) -> Vec<Range<usize>> {
+pub fn clip_ranges(samples: usize, rate_hz: u32, window_samples: usize, clips: usize) -> Vec<Range<usize>> {
     let rate = f64::from(rate_hz);
     let spare_s = (samples as f64 / rate - window_samples as f64 / rate).max(0.0);
     (0..clips)
@@ -47,8 +42,6 @@ fn floor_of_product(x: f64, multiplier: usize, divisor: usize) -> usize {
         product
     };
     // Division by a power of two and then by an integer floors the same as one division by both.
-    let scaled = numerator
-        .checked_shr(exponent.min(0).unsigned_abs())
-        .unwrap_or(0);
+    let scaled = numerator.checked_shr(exponent.min(0).unsigned_abs()).unwrap_or(0);
     usize::try_from(scaled / divisor as u128).unwrap_or(usize::MAX)
 }

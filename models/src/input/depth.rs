@@ -144,11 +144,7 @@ impl DepthPreparer {
         } = self.recipe;
         for metres in &mut self.plane {
             let clamped = metres.clamp(min_m, max_m);
-            *metres = self
-                .disparity_m_px
-                .map_or(clamped, |f| f / clamped)
-                .min(max_value)
-                / divisor;
+            *metres = self.disparity_m_px.map_or(clamped, |f| f / clamped).min(max_value) / divisor;
         }
         let begin = out.len();
         self.resizer.append(&self.plane, out);
@@ -171,20 +167,15 @@ fn fill_from_nearest(plane: &mut [f32], width: usize, nearest: &mut Vec<[u32; 2]
     let height = plane.len() / width;
     nearest.clear();
     for (y, row) in plane.chunks_exact(width).enumerate() {
-        nearest.extend(row.iter().enumerate().map(|(x, &m)| {
-            if is_positive(m) {
-                [x as u32, y as u32]
-            } else {
-                UNKNOWN
-            }
-        }));
+        nearest.extend(row.iter().enumerate().map(
+            |(x, &m)| {
+                if is_positive(m) { [x as u32, y as u32] } else { UNKNOWN }
+            },
+        ));
     }
     let ask = |nearest: &mut [[u32; 2]], x: usize, y: usize, neighbour: usize| {
         let distance = |[cx, cy]: [u32; 2]| {
-            let (dx, dy) = (
-                u64::from(cx.abs_diff(x as u32)),
-                u64::from(cy.abs_diff(y as u32)),
-            );
+            let (dx, dy) = (u64::from(cx.abs_diff(x as u32)), u64::from(cy.abs_diff(y as u32)));
             dx * dx + dy * dy
         };
         let (candidate, current) = (nearest[neighbour], nearest[y * width + x]);

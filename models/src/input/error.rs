@@ -43,10 +43,7 @@ pub enum InputError {
 
 impl InputError {
     pub(crate) fn recipe(sense: Sense, why: impl Into<String>) -> Self {
-        Self::Recipe {
-            sense,
-            why: why.into(),
-        }
+        Self::Recipe { sense, why: why.into() }
     }
 
     pub(crate) fn size(what: &'static str, expected: impl ToString, found: impl ToString) -> Self {
@@ -58,10 +55,7 @@ impl InputError {
     }
 
     pub(crate) fn unusable(what: &'static str, why: impl Into<String>) -> Self {
-        Self::Unusable {
-            what,
-            why: why.into(),
-        }
+        Self::Unusable { what, why: why.into() }
     }
 }
 

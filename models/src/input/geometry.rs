@@ -38,11 +38,7 @@ impl ShortSideCrop {
         let (short, long) = (width.min(height), width.max(height));
         let resized_long = size * long / short;
         if resized_long > MAX_PIXELS / size {
-            return Err(InputError::size(
-                "picture",
-                "a less extreme ratio of sides",
-                found(),
-            ));
+            return Err(InputError::size("picture", "a less extreme ratio of sides", found()));
         }
         let (resized_width, resized_height) = if width <= height {
             (size, resized_long)
@@ -72,9 +68,6 @@ mod tests {
 
     #[test]
     fn halves_round_to_even() {
-        assert_eq!(
-            [0, 1, 2, 3, 4, 5, 6, 7].map(half_to_even),
-            [0, 0, 1, 2, 2, 2, 3, 4]
-        );
+        assert_eq!([0, 1, 2, 3, 4, 5, 6, 7].map(half_to_even), [0, 0, 1, 2, 2, 2, 3, 4]);
     }
 }

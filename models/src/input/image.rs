@@ -61,8 +61,7 @@ impl ImagePreparer {
         } = geometry;
         let horizontal = (resized_width != width)
             .then(|| FixedTaps::new(&taps(width, resized_width, crop_x..crop_x + size), width, 3));
-        let vertical_taps =
-            (resized_height != height).then(|| taps(height, resized_height, crop_y..crop_y + size));
+        let vertical_taps = (resized_height != height).then(|| taps(height, resized_height, crop_y..crop_y + size));
         let (first_row, end_row) = match &vertical_taps {
             None => (crop_y, crop_y + size),
             Some(v) => v.iter().fold((height, 0), |(first, end), t| {
@@ -90,8 +89,7 @@ impl ImagePreparer {
 
     /// Whether it was built for pictures of this size.
     pub fn fits(&self, picture: &Rgb8) -> bool {
-        (picture.width() as usize, picture.height() as usize)
-            == (self.geometry.width, self.geometry.height)
+        (picture.width() as usize, picture.height() as usize) == (self.geometry.width, self.geometry.height)
     }
 
     /// The resized and cropped picture: `size × size × 3` bytes, red first. Overwritten by the next call.
@@ -102,11 +100,7 @@ impl ImagePreparer {
         let ShortSideCrop { width, height, .. } = self.geometry;
         if !self.fits(picture) {
             let found = format!("{}x{}", picture.width(), picture.height());
-            return Err(InputError::size(
-                "picture",
-                format!("{width}x{height}"),
-                found,
-            ));
+            return Err(InputError::size("picture", format!("{width}x{height}"), found));
         }
         let passes = Passes {
             tables: self,
@@ -132,13 +126,7 @@ impl ImagePreparer {
         self.resize_crop(picture)?;
         out.reserve(self.cropped.len());
         for (c, table) in self.normalised.iter().enumerate() {
-            out.extend(
-                self.cropped
-                    .as_chunks::<3>()
-                    .0
-                    .iter()
-                    .map(|p| table[usize::from(p[c])]),
-            );
+            out.extend(self.cropped.as_chunks::<3>().0.iter().map(|p| table[usize::from(p[c])]));
         }
         Ok(())
     }
@@ -168,16 +156,9 @@ impl pulp::NullaryFnOnce for Passes<'_> {
             ..
         } = self.tables;
         let ShortSideCrop {
-            width,
-            crop_x,
-            size,
-            ..
+            width, crop_x, size, ..
         } = *geometry;
-        let rows = self
-            .source
-            .chunks_exact(width * 3)
-            .skip(*first_row)
-            .take(*rows);
+        let rows = self.source.chunks_exact(width * 3).skip(*first_row).take(*rows);
         for (row, out) in rows.zip(between.chunks_exact_mut(size * 3)) {
             match horizontal {
                 Some(t) => t.horizontal(row, out),
@@ -213,11 +194,7 @@ impl FixedTaps {
             let start = t.start.min(length - count);
             starts.push(start);
             let moved = (t.start - start) * repeat;
-            for (w, group) in t
-                .weights
-                .iter()
-                .zip(fixed[moved..].chunks_exact_mut(repeat))
-            {
+            for (w, group) in t.weights.iter().zip(fixed[moved..].chunks_exact_mut(repeat)) {
                 group.fill((w * f64::from(1 << FRACTION_BITS)).round() as i32);
             }
         }
@@ -240,14 +217,7 @@ impl FixedTaps {
 
     /// All rows. `source` begins at source row `first_row`; rows are `stride` bytes.
     #[inline(always)]
-    fn vertical(
-        &self,
-        source: &[u8],
-        stride: usize,
-        first_row: usize,
-        sums: &mut [i32],
-        out: &mut [u8],
-    ) {
+    fn vertical(&self, source: &[u8], stride: usize, first_row: usize, sums: &mut [i32], out: &mut [u8]) {
         let windows = self.starts.iter().zip(self.weights.chunks_exact(self.taps));
         for ((&start, weights), out) in windows.zip(out.chunks_exact_mut(stride)) {
             sums.fill(0);

@@ -61,15 +61,13 @@ impl ImuPreparer {
     ) -> Result<(), InputError> {
         check_samples(times, samples)?;
         // Seconds relative to the window: exact enough in f64 at any age of the clock.
-        let seconds =
-            |t: Timestamp| (t.as_nanos() as i128 - start.as_nanos() as i128) as f64 * 1e-9;
+        let seconds = |t: Timestamp| (t.as_nanos() as i128 - start.as_nanos() as i128) as f64 * 1e-9;
         let step_s = 1.0 / f64::from(self.recipe.rate_hz);
         let last_s = step_s * (self.recipe.samples - 1) as f64;
         check_gaps(times.iter().map(|&t| seconds(t)), last_s)?;
 
         let spread_s = seconds(times[times.len() - 1]) - seconds(times[0]);
-        let average =
-            spread_s > 0.0 && (times.len() - 1) as f64 / spread_s >= 2.0 / step_s * (1.0 - 1e-9);
+        let average = spread_s > 0.0 && (times.len() - 1) as f64 / spread_s >= 2.0 / step_s * (1.0 - 1e-9);
         // An averaged interval is centred on its time, as an interpolated value is.
         let half_s = if average { step_s / 2.0 } else { 0.0 };
         self.resampled.clear();
@@ -86,9 +84,7 @@ impl ImuPreparer {
                 .take_while(|(_, s)| seconds(**s) < t + half_s);
             let (mut sum, mut count) = ([0.0f64; 6], 0u32);
             for (sample, _) in inside {
-                sum.iter_mut()
-                    .zip(sample)
-                    .for_each(|(s, &x)| *s += f64::from(x));
+                sum.iter_mut().zip(sample).for_each(|(s, &x)| *s += f64::from(x));
                 count += 1;
             }
             self.resampled.push(if count > 0 {
@@ -100,9 +96,7 @@ impl ImuPreparer {
             } else {
                 let (before_s, after_s) = (seconds(times[after - 1]), seconds(times[after]));
                 let part = ((t - before_s) / (after_s - before_s)) as f32;
-                std::array::from_fn(|c| {
-                    samples[after - 1][c] + part * (samples[after][c] - samples[after - 1][c])
-                })
+                std::array::from_fn(|c| samples[after - 1][c] + part * (samples[after][c] - samples[after - 1][c]))
             });
         }
         out.reserve(6 * self.recipe.samples);
@@ -122,20 +116,14 @@ fn check_samples(times: &[Timestamp], samples: &[[f32; 6]]) -> Result<(), InputE
     if samples.is_empty() {
         return unusable("it holds no sample: the sensor is silent".into());
     }
-    if let Some(i) = samples
-        .iter()
-        .position(|s| s.iter().any(|x| !x.is_finite()))
-    {
+    if let Some(i) = samples.iter().position(|s| s.iter().any(|x| !x.is_finite())) {
         return unusable(format!(
             "sample {i} is {:?}, expected finite m/s² and rad/s",
             samples[i]
         ));
     }
     if samples.iter().all(|s| *s == [0.0; 6]) {
-        return unusable(
-            "every number is zero: even a device at rest feels gravity, so the sensor has failed"
-                .into(),
-        );
+        return unusable("every number is zero: even a device at rest feels gravity, so the sensor has failed".into());
     }
     if let Some(i) = times.windows(2).position(|w| w[1] < w[0]) {
         return unusable(format!(

@@ -90,10 +90,7 @@ impl LogMel {
             ));
         }
         if let Some(i) = samples.iter().position(|x| !x.is_finite()) {
-            let why = format!(
-                "sample {i} is {}, expected finite numbers in [-1, 1]",
-                samples[i]
-            );
+            let why = format!("sample {i} is {}, expected finite numbers in [-1, 1]", samples[i]);
             return Err(InputError::unusable("sound", why));
         }
         let begin = out.len();
@@ -190,11 +187,7 @@ fn filters(recipe: &AudioRecipe) -> Vec<Filter> {
     (0..recipe.mels)
         .map(|m| {
             let left = low + m as f64 * step;
-            let weight = |b: f64| {
-                ((b - left) / step)
-                    .min((left + 2.0 * step - b) / step)
-                    .max(0.0)
-            };
+            let weight = |b: f64| ((b - left) / step).min((left + 2.0 * step - b) / step).max(0.0);
             let first = bin_mels.partition_point(|&b| b <= left);
             let inside = bin_mels[first..]
                 .iter()

@@ -29,11 +29,7 @@ impl Rgb8 {
     /// [`InputError::Size`] unless there are `width × height × 3` bytes, and at least one.
     pub fn new(width: u32, height: u32, bytes: Vec<u8>) -> Result<Self, InputError> {
         check_bytes("picture", width, height, 3, bytes.len())?;
-        Ok(Self {
-            width,
-            height,
-            bytes,
-        })
+        Ok(Self { width, height, bytes })
     }
 
     /// Pixels per row; 0 in a default picture that nothing was decoded into.
@@ -99,12 +95,7 @@ impl Rgb8 {
 /// # Errors
 /// [`InputError::Size`] when a raw picture has the wrong number of bytes or is over [`MAX_PIXELS`];
 /// [`InputError::Undecodable`] for a damaged, unsupported or too large file.
-pub fn decode(
-    layout: PixelLayout,
-    bytes: &[u8],
-    width: u32,
-    height: u32,
-) -> Result<Rgb8, InputError> {
+pub fn decode(layout: PixelLayout, bytes: &[u8], width: u32, height: u32) -> Result<Rgb8, InputError> {
     let mut picture = Rgb8::default();
     picture.decode_from(layout, bytes, width, height)?;
     Ok(picture)
@@ -136,11 +127,7 @@ pub fn decode_grey_png(bytes: &[u8]) -> Result<GreyPicture, InputError> {
         ));
     }
     if png.bits == 16 {
-        png.bytes
-            .as_chunks_mut::<2>()
-            .0
-            .iter_mut()
-            .for_each(|s| s.swap(0, 1));
+        png.bytes.as_chunks_mut::<2>().0.iter_mut().for_each(|s| s.swap(0, 1));
     }
     Ok(GreyPicture {
         width: png.width,
@@ -200,9 +187,7 @@ fn decode_jpeg(bytes: &[u8], out: &mut Vec<u8>) -> Result<(u32, u32), InputError
         .set_max_height(usize::from(u16::MAX))
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    decoder
-        .decode_headers()
-        .map_err(|e| undecodable("JPEG", e))?;
+    decoder.decode_headers().map_err(|e| undecodable("JPEG", e))?;
     let Some((width, height)) = decoder.dimensions() else {
         return Err(undecodable("JPEG", "it states no size"));
     };
@@ -230,9 +215,7 @@ struct Png {
 }
 
 fn read_png(bytes: &[u8], transformations: png::Transformations) -> Result<Png, InputError> {
-    let limits = png::Limits {
-        bytes: MAX_PIXELS * 8,
-    };
+    let limits = png::Limits { bytes: MAX_PIXELS * 8 };
     let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
     decoder.set_transformations(transformations);
     let mut reader = decoder.read_info().map_err(|e| undecodable("PNG", e))?;
@@ -245,9 +228,7 @@ fn read_png(bytes: &[u8], transformations: png::Transformations) -> Result<Png, 
         return Err(too_large("PNG", width as usize, height as usize));
     };
     let mut pixels = vec![0; length];
-    let frame = reader
-        .next_frame(&mut pixels)
-        .map_err(|e| undecodable("PNG", e))?;
+    let frame = reader.next_frame(&mut pixels).map_err(|e| undecodable("PNG", e))?;
     pixels.truncate(frame.buffer_size());
     let (channels, bits) = (color.samples(), depth as u8);
     let expected = width as usize * height as usize * channels * usize::from(bits).div_ceil(8);

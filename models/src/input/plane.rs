@@ -29,28 +29,16 @@ impl PlaneResizer {
     /// Appends `size × size` numbers. `plane` holds `height × width`.
     pub fn append(&mut self, plane: &[f32], out: &mut Vec<f32>) {
         let ShortSideCrop { width, size, .. } = self.geometry;
-        for (row, out) in plane
-            .chunks_exact(width)
-            .zip(self.between.chunks_exact_mut(size))
-        {
+        for (row, out) in plane.chunks_exact(width).zip(self.between.chunks_exact_mut(size)) {
             for (t, value) in self.horizontal.iter().zip(out) {
                 let window = &row[t.start..t.start + t.weights.len()];
-                *value = window
-                    .iter()
-                    .zip(&t.weights)
-                    .map(|(&x, &w)| x * w as f32)
-                    .sum();
+                *value = window.iter().zip(&t.weights).map(|(&x, &w)| x * w as f32).sum();
             }
         }
         for t in &self.vertical {
             let begin = out.len();
             out.resize(begin + size, 0.0);
-            for (row, &w) in self
-                .between
-                .chunks_exact(size)
-                .skip(t.start)
-                .zip(&t.weights)
-            {
+            for (row, &w) in self.between.chunks_exact(size).skip(t.start).zip(&t.weights) {
                 for (sum, &x) in out[begin..].iter_mut().zip(row) {
                     *sum += x * w as f32;
                 }

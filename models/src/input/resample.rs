@@ -33,11 +33,7 @@ impl Resampler {
         for rate in [from_hz, to_hz] {
             if rate == 0 || rate > MAX_RATE_HZ {
                 let expected = format!("1 to {MAX_RATE_HZ} Hz");
-                return Err(InputError::size(
-                    "sample rate",
-                    expected,
-                    format!("{rate} Hz"),
-                ));
+                return Err(InputError::size("sample rate", expected, format!("{rate} Hz")));
             }
         }
         let divisor = gcd(from_hz, to_hz);
@@ -63,17 +59,12 @@ impl Resampler {
             // Outside ±6 the window is zero: only taps inside are kept.
             let middle = p as f64 * o / n;
             let first = ((middle - ZERO_CROSSINGS * o / f).floor() as isize).max(-half_width);
-            let last = ((middle + ZERO_CROSSINGS * o / f).ceil() as isize)
-                .min(half_width + self.from as isize - 1);
+            let last = ((middle + ZERO_CROSSINGS * o / f).ceil() as isize).min(half_width + self.from as isize - 1);
             self.phases.push((first, self.weights.len()));
             self.weights.extend((first..=last).map(|k| {
                 let t = time(k).clamp(-ZERO_CROSSINGS, ZERO_CROSSINGS);
                 let window = (PI * t / (2.0 * ZERO_CROSSINGS)).cos().powi(2);
-                let sinc = if t == 0.0 {
-                    1.0
-                } else {
-                    (PI * t).sin() / (PI * t)
-                };
+                let sinc = if t == 0.0 { 1.0 } else { (PI * t).sin() / (PI * t) };
                 (sinc * window * f / o) as f32
             }));
         }
@@ -90,19 +81,12 @@ impl Resampler {
             .map(|j| {
                 let (block, phase) = (j / self.to, j % self.to);
                 let (first, begin) = self.phases[phase];
-                let end = self
-                    .phases
-                    .get(phase + 1)
-                    .map_or(self.weights.len(), |next| next.1);
+                let end = self.phases.get(phase + 1).map_or(self.weights.len(), |next| next.1);
                 let weights = &self.weights[begin..end];
                 let first = (block * self.from) as isize + first;
                 let skipped = first.min(0).unsigned_abs().min(weights.len());
                 let inside = samples.get(first.max(0) as usize..).unwrap_or_default();
-                weights[skipped..]
-                    .iter()
-                    .zip(inside)
-                    .map(|(w, x)| w * x)
-                    .sum()
+                weights[skipped..].iter().zip(inside).map(|(w, x)| w * x).sum()
             })
             .collect()
     }

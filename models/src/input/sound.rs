@@ -11,12 +11,7 @@ use sensebind_core::AudioSample;
 /// # Errors
 /// [`InputError::Size`] for no channels or a packet that ends inside a sample; [`InputError::Unusable`] for a NaN or an
 /// infinity.
-pub fn first_channel(
-    bytes: &[u8],
-    sample: AudioSample,
-    channels: u16,
-    out: &mut Vec<f32>,
-) -> Result<(), InputError> {
+pub fn first_channel(bytes: &[u8], sample: AudioSample, channels: u16, out: &mut Vec<f32>) -> Result<(), InputError> {
     let sample_bytes = match sample {
         AudioSample::I16 => 2,
         AudioSample::F32 => 4,
@@ -24,18 +19,12 @@ pub fn first_channel(
     let stride = sample_bytes * usize::from(channels);
     if stride == 0 || !bytes.len().is_multiple_of(stride) {
         let expected = format!("whole samples of {channels} channels, {stride} bytes each");
-        return Err(InputError::size(
-            "sound",
-            expected,
-            format!("{} bytes", bytes.len()),
-        ));
+        return Err(InputError::size("sound", expected, format!("{} bytes", bytes.len())));
     }
     let begin = out.len();
     match sample {
         AudioSample::I16 => {
-            let first = bytes
-                .chunks_exact(stride)
-                .map(|s| i16::from_le_bytes([s[0], s[1]]));
+            let first = bytes.chunks_exact(stride).map(|s| i16::from_le_bytes([s[0], s[1]]));
             out.extend(first.map(|s| f32::from(s) / 32768.0));
         }
         AudioSample::F32 => {
@@ -45,10 +34,7 @@ pub fn first_channel(
                     .map(|s| f32::from_le_bytes([s[0], s[1], s[2], s[3]])),
             );
             if let Some(i) = out[begin..].iter().position(|x| !x.is_finite()) {
-                let why = format!(
-                    "sample {i} is {}, expected finite numbers in [-1, 1]",
-                    out[begin + i]
-                );
+                let why = format!("sample {i} is {}, expected finite numbers in [-1, 1]", out[begin + i]);
                 out.truncate(begin);
                 return Err(InputError::unusable("sound", why));
             }

@@ -12,8 +12,7 @@ const START_OF_TEXT: u16 = 49406;
 const END_OF_TEXT: u16 = 49407;
 
 /// CLIP's way to cut a phrase, in order: the two special tokens, contractions, letters, one number character, the rest.
-const PIECES: &str =
-    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+";
+const PIECES: &str = r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\s\p{L}\p{N}]+";
 
 /// Turns phrases into a text encoder's input. Building it reads the whole vocabulary: keep it.
 pub struct Tokenizer {
@@ -92,10 +91,7 @@ impl Tokenizer {
         let is_unknown = |word: &&str| {
             ids.clear();
             self.encode(word, &mut ids);
-            word.contains(char::is_alphanumeric)
-                && !ids
-                    .iter()
-                    .any(|&id| known.binary_search(&u32::from(id)).is_ok())
+            word.contains(char::is_alphanumeric) && !ids.iter().any(|&id| known.binary_search(&u32::from(id)).is_ok())
         };
         self.pieces
             .find_iter(&text)

@@ -14,10 +14,7 @@ pub(super) fn clean(phrase: &str) -> String {
     for _ in 0..2 {
         text = decode_html_entities(&text).into_owned();
     }
-    text.split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .to_lowercase()
+    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }
 
 /// ftfy's repairs, repeated until nothing changes: one repair may uncover the next.
@@ -46,10 +43,7 @@ fn repair_once(text: &str) -> String {
         push_plain(c, &mut plain);
     }
     let text = without_terminal_escapes(&plain);
-    text.chars()
-        .filter(|&c| !is_invisible_control(c))
-        .nfc()
-        .collect()
+    text.chars().filter(|&c| !is_invisible_control(c)).nfc().collect()
 }
 
 /// Undoes UTF-8 that was decoded as Windows-1252 ("cafÃ©" for "café").
@@ -71,14 +65,8 @@ fn push_plain(c: char, out: &mut String) {
         '\u{201c}'..='\u{201f}' => out.push('"'),
         // LATIN SMALL LIGATURE LONG S T keeps its long s.
         '\u{fb05}' => out.push_str("\u{17f}t"),
-        'Ĳ'
-        | 'ĳ'
-        | 'ŉ'
-        | 'Ǆ'..='ǌ'
-        | 'Ǳ'..='ǳ'
-        | '\u{fb00}'..='\u{fb06}'
-        | '\u{3000}'
-        | '\u{ff01}'..='\u{ffef}' => {
+        'Ĳ' | 'ĳ' | 'ŉ' | 'Ǆ'..='ǌ' | 'Ǳ'..='ǳ' | '\u{fb00}'..='\u{fb06}' | '\u{3000}' | '\u{ff01}'..='\u{ffef}' =>
+        {
             out.extend(std::iter::once(c).nfkc());
         }
         _ => out.push(c),

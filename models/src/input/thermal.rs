@@ -34,12 +34,7 @@ impl ThermalPreparer {
     /// # Errors
     /// [`InputError::Recipe`] for an empty range of temperatures or a useless std, [`InputError::Size`] for an absurd
     /// picture, [`InputError::Unusable`] for a scale that is not a positive number of kelvin per count.
-    pub fn new(
-        recipe: &ThermalRecipe,
-        width: u32,
-        height: u32,
-        unit: ThermalUnit,
-    ) -> Result<Self, InputError> {
+    pub fn new(recipe: &ThermalRecipe, width: u32, height: u32, unit: ThermalUnit) -> Result<Self, InputError> {
         check_scaling(Sense::Thermal, &[recipe.mean], &[recipe.std])?;
         if !(recipe.min_k.is_finite() && recipe.max_k.is_finite() && recipe.min_k < recipe.max_k) {
             let why = format!(
@@ -104,8 +99,7 @@ impl ThermalPreparer {
         match self.unit {
             ThermalUnit::Gray8 => {
                 check(1)?;
-                self.plane
-                    .extend(frame.iter().map(|&g| f32::from(g) / 255.0));
+                self.plane.extend(frame.iter().map(|&g| f32::from(g) / 255.0));
             }
             ThermalUnit::KelvinPerCount(scale) => {
                 check(2)?;
@@ -126,11 +120,7 @@ impl ThermalPreparer {
         }
         self.dead.clear();
         if self.unit != ThermalUnit::Gray8 {
-            let dead = self
-                .plane
-                .iter()
-                .enumerate()
-                .filter(|(_, k)| !is_alive(**k));
+            let dead = self.plane.iter().enumerate().filter(|(_, k)| !is_alive(**k));
             self.dead.extend(dead.map(|(i, _)| i));
         }
         Ok(())
@@ -161,9 +151,7 @@ impl ThermalPreparer {
                 }
             }
             if count == 0 {
-                let why = format!(
-                    "the dead pixel at column {x}, row {y} has no living neighbour: a dead patch"
-                );
+                let why = format!("the dead pixel at column {x}, row {y} has no living neighbour: a dead patch");
                 return Err(InputError::unusable("thermal frame", why));
             }
             replacements.push(sum / f32::from(count));

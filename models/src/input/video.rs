@@ -47,13 +47,7 @@ impl VideoPreparer {
             ));
         }
         let (w, h, size) = (width as usize, height as usize, recipe.size as usize);
-        let absurd = |expected: String| {
-            Err(InputError::size(
-                "video frame",
-                expected,
-                format!("{width}x{height}"),
-            ))
-        };
+        let absurd = |expected: String| Err(InputError::size("video frame", expected, format!("{width}x{height}")));
         if w == 0 || h == 0 || w.checked_mul(h).is_none_or(|n| n > MAX_PIXELS) {
             return absurd(format!("1 to {MAX_PIXELS} pixels"));
         }
@@ -117,19 +111,10 @@ impl VideoPreparer {
         Ok(())
     }
 
-    fn append_channel(
-        &self,
-        bytes: &[u8],
-        channel: usize,
-        columns: &[Blend],
-        rows: &[Blend],
-        out: &mut Vec<f32>,
-    ) {
+    fn append_channel(&self, bytes: &[u8], channel: usize, columns: &[Blend], rows: &[Blend], out: &mut Vec<f32>) {
         let (mean, std) = (self.recipe.mean[channel], self.recipe.std[channel]);
         let stride = self.width as usize * 3;
-        let pixel = |row: usize, column: usize| {
-            f32::from(bytes[row * stride + column * 3 + channel]) / 255.0
-        };
+        let pixel = |row: usize, column: usize| f32::from(bytes[row * stride + column * 3 + channel]) / 255.0;
         for y in rows {
             out.extend(columns.iter().map(|x| {
                 let line = |row| pixel(row, x.low) * (1.0 - x.part) + pixel(row, x.high) * x.part;
@@ -174,11 +159,7 @@ pub fn evenly_spaced(length: usize, count: usize) -> Vec<usize> {
                 last as f32 - step * (count - 1 - i) as f32
             };
             // With a count of 1 linspace gives its start.
-            if count == 1 {
-                0
-            } else {
-                (place as usize).min(last)
-            }
+            if count == 1 { 0 } else { (place as usize).min(last) }
         })
         .collect()
 }

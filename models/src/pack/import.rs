@@ -34,9 +34,7 @@ pub enum ImportError {
     #[error(transparent)]
     Write(#[from] WriteError),
     /// The output folder holds something else.
-    #[error(
-        "{path}: exists and is no pack (no {MANIFEST_FILE} in it); name a new folder for the pack"
-    )]
+    #[error("{path}: exists and is no pack (no {MANIFEST_FILE} in it); name a new folder for the pack")]
     OutputTaken {
         /// The folder.
         path: PathBuf,
@@ -75,11 +73,7 @@ pub fn import(
     // Describing the graphs checks every tensor's name and shape, before a byte is written.
     let graphs = kinds
         .iter()
-        .map(|kind| {
-            config
-                .graph(*kind, &checkpoint, precision)
-                .map(|graph| (*kind, graph))
-        })
+        .map(|kind| config.graph(*kind, &checkpoint, precision).map(|graph| (*kind, graph)))
         .collect::<Result<Vec<_>, _>>()?;
     let source = CheckpointSource {
         checkpoint: file_name(checkpoint.path()),
@@ -167,10 +161,7 @@ fn refuse_what_is_no_pack(out: &Path) -> Result<(), ImportError> {
 fn put_in_place(folder: tempfile::TempDir, out: &Path) -> io::Result<()> {
     // A temporary folder is private; a pack is for everyone who may read its parent.
     #[cfg(unix)]
-    fs::set_permissions(
-        folder.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
+    fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let old = tempfile::Builder::new()
         .prefix(".pack-old-")
         .tempdir_in(folder.path().parent().unwrap_or(out))?;

@@ -66,9 +66,7 @@ pub enum PackError {
         graph: String,
     },
     /// The id does not follow from the hashes.
-    #[error(
-        "{manifest}: space id `{found}`, but its files give `{expected}`; import the pack again"
-    )]
+    #[error("{manifest}: space id `{found}`, but its files give `{expected}`; import the pack again")]
     SpaceId {
         /// The manifest.
         manifest: PathBuf,
@@ -173,11 +171,18 @@ impl Pack {
 
     fn verify_file(&self, file: &FileEntry) -> Result<(), PackError> {
         let path = self.inside(&file.path)?;
-        let found = sha256_of(&path).map_err(|source| PackError::Io { path: path.clone(), source })?;
+        let found = sha256_of(&path).map_err(|source| PackError::Io {
+            path: path.clone(),
+            source,
+        })?;
         if found == file.sha256 {
             return Ok(());
         }
-        Err(PackError::Hash { path, expected: file.sha256.clone(), found })
+        Err(PackError::Hash {
+            path,
+            expected: file.sha256.clone(),
+            found,
+        })
     }
 
     /// What `pack.toml` says.
@@ -206,11 +211,7 @@ impl Pack {
         match kind.file_in(&self.manifest) {
             Some(file) => self.inside(file),
             None => {
-                let present = self
-                    .graphs()
-                    .map(GraphKind::name)
-                    .collect::<Vec<_>>()
-                    .join(", ");
+                let present = self.graphs().map(GraphKind::name).collect::<Vec<_>>().join(", ");
                 Err(PackError::MissingSense {
                     manifest: self.manifest_path(),
                     kind,

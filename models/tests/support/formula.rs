@@ -3,11 +3,9 @@
 
 /// Numbers by the formula: `f32((2 u - 1) scale + offset)`, u from the top 24 bits.
 pub fn generate(tag_and_name: &str, count: usize, scale: f64, offset: f64) -> Vec<f32> {
-    let seed = tag_and_name
-        .bytes()
-        .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
+    let seed = tag_and_name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
     (1..=count as u64)
         .map(|k| {
             let mut z = seed.wrapping_add(k.wrapping_mul(0x9E37_79B9_7F4A_7C15));

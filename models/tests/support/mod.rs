@@ -63,22 +63,11 @@ impl Golden {
         if name.ends_with("text.mask") {
             let side = shape[0];
             return (0..side * side)
-                .map(|i| {
-                    if i % side > i / side {
-                        f32::NEG_INFINITY
-                    } else {
-                        0.0
-                    }
-                })
+                .map(|i| if i % side > i / side { f32::NEG_INFINITY } else { 0.0 })
                 .collect();
         }
         let (scale, offset) = scale_of(name, shape);
-        generate(
-            &format!("{}{name}", self.tag),
-            shape.iter().product(),
-            scale,
-            offset,
-        )
+        generate(&format!("{}{name}", self.tag), shape.iter().product(), scale, offset)
     }
 }
 
@@ -89,8 +78,7 @@ pub fn write_safetensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]
         .map(|(_, _, values)| values.iter().flat_map(|v| v.to_le_bytes()).collect())
         .collect();
     let views = tensors.iter().zip(&bytes).map(|((name, shape, _), bytes)| {
-        let view =
-            safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.clone(), bytes);
         (name.clone(), view.expect("shape fits"))
     });
     safetensors::serialize_to_file(views, None, path).expect("written");
@@ -98,8 +86,7 @@ pub fn write_safetensors(path: &Path, tensors: &[(String, Vec<usize>, Vec<f32>)]
 
 /// A file of the shared kit, or a line on stderr that says what is skipped.
 pub fn shared(relative: &str) -> Option<PathBuf> {
-    let path =
-        std::env::var_os("SENSEBIND_SHARED").map(|folder| PathBuf::from(folder).join(relative));
+    let path = std::env::var_os("SENSEBIND_SHARED").map(|folder| PathBuf::from(folder).join(relative));
     match path {
         Some(path) if path.exists() => Some(path),
         _ => {

@@ -33,9 +33,7 @@ impl Pickle {
     }
 
     pub fn text(self, text: &str) -> Self {
-        self.op(b"X")
-            .op(&(text.len() as u32).to_le_bytes())
-            .op(text.as_bytes())
+        self.op(b"X").op(&(text.len() as u32).to_le_bytes()).op(text.as_bytes())
     }
 
     pub fn int(self, n: u32) -> Self {
@@ -67,9 +65,7 @@ impl Pickle {
 
     /// A whole state dict with its `_metadata`, as `torch.save(model.state_dict())` writes it.
     pub fn state_dict(entries: &[Entry<'_>]) -> Vec<u8> {
-        let start = Self::new()
-            .global("collections", "OrderedDict")
-            .op(b")Rq\x00(");
+        let start = Self::new().global("collections", "OrderedDict").op(b")Rq\x00(");
         let items = entries.iter().fold(start, Self::tensor);
         items.op(b"u}").text("_metadata").op(b"}sb.").0
     }
@@ -80,8 +76,7 @@ pub fn zip(pickle: &[u8], storages: &[(&str, &[u8])], compression: CompressionMe
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().compression_method(compression);
     let mut add = |name: &str, bytes: &[u8]| {
-        zip.start_file(format!("archive/{name}"), options)
-            .expect("entry");
+        zip.start_file(format!("archive/{name}"), options).expect("entry");
         zip.write_all(bytes).expect("bytes");
     };
     add("data.pkl", pickle);

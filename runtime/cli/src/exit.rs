@@ -73,9 +73,6 @@ pub trait OrExit<T> {
 
 impl<T, E: Into<anyhow::Error>> OrExit<T> for Result<T, E> {
     fn or_exit(self, exit: Exit) -> Result<T, Failure> {
-        self.map_err(|e| Failure {
-            exit,
-            error: e.into(),
-        })
+        self.map_err(|e| Failure { exit, error: e.into() })
     }
 }

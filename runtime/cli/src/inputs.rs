@@ -157,10 +157,7 @@ pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 }
 
 fn truths(labels: Vec<(String, sensebind_core::Span)>) -> Vec<Truth> {
-    labels
-        .into_iter()
-        .map(|(label, span)| Truth { label, span })
-        .collect()
+    labels.into_iter().map(|(label, span)| Truth { label, span }).collect()
 }
 
 /// How far `at` lies into a replay that began at `zero`, in milliseconds: what progress bars count.

@@ -49,9 +49,7 @@ impl Outcome {
                         self.found[i] = true;
                         self.open.push((event.id, i));
                     }
-                    None => self
-                        .false_events
-                        .push((event.label.clone(), event.start_ns)),
+                    None => self.false_events.push((event.label.clone(), event.start_ns)),
                 }
             }
             Phase::Update => {}
@@ -125,27 +123,11 @@ mod tests {
             label: label.into(),
             span: Span::new(s(a), s(b)),
         };
-        let mut o = Outcome::new(vec![
-            truth("fire", 10, 20),
-            truth("dog", 30, 33),
-            truth("fire", 40, 45),
-        ]);
-        assert!(
-            o.observe(&event(Phase::Begin, 1, "fire", 11, None))
-                .is_some()
-        );
-        assert!(
-            o.observe(&event(Phase::End, 1, "fire", 11, Some(41)))
-                .is_some()
-        );
-        assert!(
-            o.observe(&event(Phase::Begin, 2, "dog", 50, None))
-                .is_none()
-        );
+        let mut o = Outcome::new(vec![truth("fire", 10, 20), truth("dog", 30, 33), truth("fire", 40, 45)]);
+        assert!(o.observe(&event(Phase::Begin, 1, "fire", 11, None)).is_some());
+        assert!(o.observe(&event(Phase::End, 1, "fire", 11, Some(41))).is_some());
+        assert!(o.observe(&event(Phase::Begin, 2, "dog", 50, None)).is_none());
         assert_eq!((o.happened(), o.found(), o.made_up().len()), (3, 2, 1));
-        assert_eq!(
-            o.missed().map(|t| t.label.as_str()).collect::<Vec<_>>(),
-            ["dog"]
-        );
+        assert_eq!(o.missed().map(|t| t.label.as_str()).collect::<Vec<_>>(), ["dog"]);
     }
 }

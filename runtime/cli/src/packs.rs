@@ -13,12 +13,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// What an empty moment is called where the prompts do not say so.
-const CONTRAST: &[&str] = &[
-    "nothing is happening",
-    "an empty room",
-    "a quiet street",
-    "silence",
-];
+const CONTRAST: &[&str] = &["nothing is happening", "an empty room", "a quiet street", "silence"];
 
 /// Which pack.
 #[derive(Debug, clap::Args)]
@@ -33,11 +28,7 @@ fn starter() -> PathBuf {
     let relative = Path::new("models/packs/starter");
     std::env::current_exe()
         .ok()
-        .and_then(|exe| {
-            exe.ancestors()
-                .map(|a| a.join(relative))
-                .find(|p| p.is_dir())
-        })
+        .and_then(|exe| exe.ancestors().map(|a| a.join(relative)).find(|p| p.is_dir()))
         .unwrap_or_else(|| relative.to_owned())
 }
 
@@ -96,11 +87,7 @@ impl Models {
     ///
     /// # Errors
     /// With [`Exit::Configuration`] for the prompts, [`Exit::Model`] for the rest.
-    pub fn perceive(
-        &self,
-        prompts: Option<&Path>,
-        streams: &[(StreamId, Format)],
-    ) -> Result<Perceive, Failure> {
+    pub fn perceive(&self, prompts: Option<&Path>, streams: &[(StreamId, Format)]) -> Result<Perceive, Failure> {
         let file = self.prompt_file(prompts)?;
         let prompts = self.prompt_set(&file)?;
         let senses: BTreeSet<Sense> = streams.iter().map(|(_, format)| format.sense()).collect();
@@ -115,8 +102,7 @@ impl Models {
             }
         }
         let detector = Detector::new(&prompts);
-        Perceive::new(encoders, prompts, detector, DEFAULT_MIN_COVERAGE)
-            .or_exit(Exit::Configuration)
+        Perceive::new(encoders, prompts, detector, DEFAULT_MIN_COVERAGE).or_exit(Exit::Configuration)
     }
 
     fn prompt_file(&self, path: Option<&Path>) -> Result<PromptFile, Failure> {
@@ -128,8 +114,7 @@ impl Models {
                 format!("{}: prompts cannot be read: {e}: {remedy}", path.display()),
             )
         })?;
-        PromptFile::parse(&text)
-            .map_err(|e| Failure::new(Exit::Configuration, format!("{}: {e}", path.display())))
+        PromptFile::parse(&text).map_err(|e| Failure::new(Exit::Configuration, format!("{}: {e}", path.display())))
     }
 
     fn prompt_set(&self, file: &PromptFile) -> Result<PromptSet, Failure> {
@@ -147,7 +132,6 @@ impl Models {
         }
         let embeddings = text.encode(&phrases).or_exit(Exit::Model)?;
         let by_phrase: BTreeMap<&str, Embedding> = phrases.into_iter().zip(embeddings).collect();
-        PromptSet::new(file, CONTRAST, |phrase| by_phrase.get(phrase).cloned())
-            .or_exit(Exit::Configuration)
+        PromptSet::new(file, CONTRAST, |phrase| by_phrase.get(phrase).cloned()).or_exit(Exit::Configuration)
     }
 }

@@ -92,7 +92,10 @@ pub fn as_json(summary: &Summary, loss: Option<&Loss>, speed: &Speed) -> Value {
         .iter()
         .map(|(id, format, frames, windows)| {
             let by_reason = |m: &std::collections::BTreeMap<sensebind_engine::DropReason, u64>| -> Value {
-                m.iter().map(|(reason, n)| (reason.name().to_owned(), json!(n))).collect::<serde_json::Map<_, _>>().into()
+                m.iter()
+                    .map(|(reason, n)| (reason.name().to_owned(), json!(n)))
+                    .collect::<serde_json::Map<_, _>>()
+                    .into()
             };
             json!({
                 "stream": id, "sense": format.sense(), "captured": frames.captured, "processed": frames.processed,

@@ -1,5 +1,7 @@
 //! The main job: a log of five senses in, named events out, exactly.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 #[path = "support/mod.rs"]
 #[allow(dead_code, reason = "each test file uses its part")]
 mod support;
@@ -27,11 +29,19 @@ fn three_replays_write_the_same_bytes_and_every_frame_is_accounted_for() {
             assert_eq!(summary["balances"], true);
             for stream in summary["streams"].as_array().unwrap() {
                 let count = |key: &str| stream[key].as_u64().unwrap();
-                let dropped: u64 = stream["dropped"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+                let dropped: u64 = stream["dropped"]
+                    .as_object()
+                    .unwrap()
+                    .values()
+                    .map(|n| n.as_u64().unwrap())
+                    .sum();
                 assert!(count("captured") > 0);
                 assert_eq!(count("captured"), count("processed") + dropped, "{stream}");
                 let dropped = stream["windows_dropped"].as_object().unwrap().values();
-                assert_eq!(count("windows"), count("encoded") + dropped.map(|n| n.as_u64().unwrap()).sum::<u64>());
+                assert_eq!(
+                    count("windows"),
+                    count("encoded") + dropped.map(|n| n.as_u64().unwrap()).sum::<u64>()
+                );
             }
             fs::read(events).unwrap()
         })
@@ -57,13 +67,17 @@ fn event_lines_are_the_documented_ones() {
     for line in out.lines() {
         let event: Value = serde_json::from_str(line).unwrap();
         let keys: BTreeSet<&str> = event.as_object().unwrap().keys().map(String::as_str).collect();
-        let expected = ["type", "id", "label", "start_ns", "end_ns", "score", "evidence", "space"];
+        let expected = [
+            "type", "id", "label", "start_ns", "end_ns", "score", "evidence", "space",
+        ];
         assert_eq!(keys, BTreeSet::from(expected));
         let id = event["id"].as_u64().unwrap();
         match event["type"].as_str().unwrap() {
             "begin" => assert!(event["end_ns"].is_null() && open.insert(id) && seen.insert(id)),
             "update" => assert!(event["end_ns"].is_null() && open.contains(&id)),
-            "end" => assert!(event["end_ns"].as_u64() >= event["start_ns"].as_u64() && open.remove(&id)),
+            "end" => {
+                assert!(event["end_ns"].as_u64() >= event["start_ns"].as_u64() && open.remove(&id))
+            }
             other => panic!("type {other}"),
         }
         for evidence in event["evidence"].as_array().unwrap() {
@@ -72,7 +86,10 @@ fn event_lines_are_the_documented_ones() {
     }
     assert!(open.is_empty(), "begun and never ended: {open:?}");
     assert!(!seen.is_empty());
-    assert_eq!(senses, ["audio", "depth", "image", "imu", "thermal"].map(String::from).into());
+    assert_eq!(
+        senses,
+        ["audio", "depth", "image", "imu", "thermal"].map(String::from).into()
+    );
 }
 
 #[test]
@@ -94,7 +111,16 @@ fn the_demo_names_events_of_all_five_senses_and_ends_with_a_summary() {
 fn a_sound_file_and_a_folder_of_pictures_are_replayed_too() {
     let dir = tempfile::tempdir().unwrap();
     let wav = dir.path().join("noise.wav");
-    fs::write(&wav, wav_bytes(16_000, &(0..48_000).map(|i| ((i * 7919) % 2001) as i16 - 1000).collect::<Vec<_>>())).unwrap();
+    fs::write(
+        &wav,
+        wav_bytes(
+            16_000,
+            &(0..48_000)
+                .map(|i| ((i * 7919) % 2001) as i16 - 1000)
+                .collect::<Vec<_>>(),
+        ),
+    )
+    .unwrap();
     let summary = sensebind(&["replay", text(&wav), "--events", text(&dir.path().join("e")), "--json"]).fine();
     let summary: Value = serde_json::from_str(&summary).unwrap();
     assert_eq!(summary["streams"][0]["sense"], "audio");

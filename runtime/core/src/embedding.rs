@@ -55,9 +55,7 @@ pub enum EmbeddingError {
         value: f32,
     },
     /// All zero, or so small that the direction is lost.
-    #[error(
-        "embedding of {dim} numbers has length {norm:e}, expected a direction: the model returned nothing"
-    )]
+    #[error("embedding of {dim} numbers has length {norm:e}, expected a direction: the model returned nothing")]
     Zero {
         /// How many numbers.
         dim: usize,
@@ -82,11 +80,7 @@ impl Embedding {
         if let Some((index, &value)) = v.iter().enumerate().find(|(_, x)| !x.is_finite()) {
             return Err(EmbeddingError::NotFinite { index, value });
         }
-        let norm = v
-            .iter()
-            .map(|&x| f64::from(x) * f64::from(x))
-            .sum::<f64>()
-            .sqrt();
+        let norm = v.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         if norm < 1e-12 {
             return Err(EmbeddingError::Zero {
                 dim: v.len(),
@@ -115,9 +109,7 @@ impl Embedding {
         {
             return None;
         }
-        let sum = (0..first.v.len())
-            .map(|i| parts.iter().map(|p| p.v[i]).sum())
-            .collect();
+        let sum = (0..first.v.len()).map(|i| parts.iter().map(|p| p.v[i]).sum()).collect();
         Some(Self::new(first.space.clone(), sum))
     }
 
@@ -206,11 +198,7 @@ pub trait Encoder: Send {
     ///
     /// # Errors
     /// [`EncodeError::Model`] when the batch as a whole failed; `out` is then unchanged.
-    fn encode(
-        &mut self,
-        windows: &[Window],
-        out: &mut Vec<Result<Embedding, EncodeError>>,
-    ) -> Result<(), EncodeError>;
+    fn encode(&mut self, windows: &[Window], out: &mut Vec<Result<Embedding, EncodeError>>) -> Result<(), EncodeError>;
 }
 
 #[cfg(test)]
@@ -227,14 +215,8 @@ mod tests {
             e("a", &[0.0, f32::NAN]),
             Err(EmbeddingError::NotFinite { index: 1, .. })
         ));
-        assert!(matches!(
-            e("a", &[0.0, 0.0]),
-            Err(EmbeddingError::Zero { dim: 2, .. })
-        ));
-        assert!(matches!(
-            e("a", &[]),
-            Err(EmbeddingError::Zero { dim: 0, .. })
-        ));
+        assert!(matches!(e("a", &[0.0, 0.0]), Err(EmbeddingError::Zero { dim: 2, .. })));
+        assert!(matches!(e("a", &[]), Err(EmbeddingError::Zero { dim: 0, .. })));
     }
 
     #[test]
@@ -244,9 +226,7 @@ mod tests {
         assert_eq!(a.cosine(&b), None);
         assert!(Embedding::mean(&[a.clone(), b]).is_none());
         assert!(Embedding::mean(&[]).is_none());
-        let m = Embedding::mean(&[a, e("a", &[4.0, 3.0]).unwrap()])
-            .unwrap()
-            .unwrap();
+        let m = Embedding::mean(&[a, e("a", &[4.0, 3.0]).unwrap()]).unwrap().unwrap();
         assert!((m.as_slice()[0] - 0.5f32.sqrt()).abs() < 1e-6);
     }
 }

@@ -180,10 +180,7 @@ impl Format {
         let area = |w: u32, h: u32| (w as usize).checked_mul(h as usize);
         match *self {
             Self::Image {
-                width,
-                height,
-                layout,
-                ..
+                width, height, layout, ..
             } => match layout {
                 PixelLayout::Rgb8 | PixelLayout::Bgr8 => area(width, height)?.checked_mul(3),
                 PixelLayout::Gray8 => area(width, height),
@@ -191,20 +188,14 @@ impl Format {
             },
             Self::Audio { .. } => None,
             Self::Thermal {
-                width,
-                height,
-                unit,
-                ..
+                width, height, unit, ..
             } => area(width, height)?.checked_mul(match unit {
                 ThermalUnit::KelvinPerCount(_) => 2,
                 ThermalUnit::Gray8 => 1,
                 ThermalUnit::KelvinF32 => 4,
             }),
             Self::Depth {
-                width,
-                height,
-                unit,
-                ..
+                width, height, unit, ..
             } => area(width, height)?.checked_mul(match unit {
                 DepthUnit::MetresPerCount(_) => 2,
                 DepthUnit::MetresF32 => 4,
@@ -216,9 +207,7 @@ impl Format {
     /// Bytes of one sample of all channels; sound packets must be a multiple of it. 0 for other senses.
     pub const fn audio_sample_bytes(&self) -> usize {
         match *self {
-            Self::Audio {
-                channels, sample, ..
-            } => {
+            Self::Audio { channels, sample, .. } => {
                 channels as usize
                     * match sample {
                         AudioSample::I16 => 2,

@@ -7,9 +7,7 @@ use std::time::Duration;
 /// A point in time: nanoseconds on the host's clock (monotonic when live, the log's clock on replay).
 ///
 /// Always the moment of *capture at the sensor*, never of arrival.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Timestamp(u64);
 
@@ -56,11 +54,7 @@ impl fmt::Display for Timestamp {
 
 const fn nanos(d: Duration) -> u64 {
     let n = d.as_nanos();
-    if n > u64::MAX as u128 {
-        u64::MAX
-    } else {
-        n as u64
-    }
+    if n > u64::MAX as u128 { u64::MAX } else { n as u64 }
 }
 
 /// A half-open stretch of time, `start <= t < end`.
@@ -114,10 +108,7 @@ mod tests {
     fn arithmetic_saturates_at_both_ends_of_the_clock() {
         let late = Timestamp::from_nanos(u64::MAX);
         assert_eq!(late.after(Duration::from_secs(1)), late);
-        assert_eq!(
-            Timestamp::ZERO.before(Duration::from_secs(1)),
-            Timestamp::ZERO
-        );
+        assert_eq!(Timestamp::ZERO.before(Duration::from_secs(1)), Timestamp::ZERO);
         assert_eq!(Timestamp::ZERO.since(late), Duration::ZERO);
     }
 
@@ -125,10 +116,7 @@ mod tests {
     fn spans_are_half_open() {
         let s = Span::new(Timestamp::from_nanos(10), Timestamp::from_nanos(20));
         assert!(s.contains(s.start) && !s.contains(s.end));
-        assert_eq!(
-            s.intersection(Span::new(s.end, Timestamp::from_nanos(30))),
-            None
-        );
+        assert_eq!(s.intersection(Span::new(s.end, Timestamp::from_nanos(30))), None);
         assert_eq!(Span::new(s.end, s.start).length(), Duration::ZERO);
     }
 }

@@ -85,9 +85,7 @@ impl Window {
     }
 
     /// The frames with their capture times, oldest first.
-    pub fn frames(
-        &self,
-    ) -> impl DoubleEndedIterator<Item = (Timestamp, &[u8])> + ExactSizeIterator {
+    pub fn frames(&self) -> impl DoubleEndedIterator<Item = (Timestamp, &[u8])> + ExactSizeIterator {
         (0..self.frames.len()).map(|i| {
             let start = if i == 0 { 0 } else { self.frames[i - 1].1 };
             (self.frames[i].0, &self.bytes[start..self.frames[i].1])

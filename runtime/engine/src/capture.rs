@@ -33,15 +33,8 @@ impl Cutting {
     }
 
     fn plan(self) -> WindowPlan {
-        let window = if self.window.is_zero() {
-            self.hop
-        } else {
-            self.window
-        };
-        WindowPlan {
-            window,
-            hop: self.hop,
-        }
+        let window = if self.window.is_zero() { self.hop } else { self.window };
+        WindowPlan { window, hop: self.hop }
     }
 }
 
@@ -67,10 +60,7 @@ impl Capture {
     ///
     /// # Errors
     /// When a format or an encoder's spec allows no ring or no window.
-    pub fn new(
-        streams: &[(StreamId, Format)],
-        cuttings: &BTreeMap<Sense, Cutting>,
-    ) -> Result<Self, CaptureError> {
+    pub fn new(streams: &[(StreamId, Format)], cuttings: &BTreeMap<Sense, Cutting>) -> Result<Self, CaptureError> {
         let streams = streams
             .iter()
             .map(|(id, format)| Stream::new(id, format, cuttings.get(&format.sense()).copied()))
@@ -91,13 +81,7 @@ impl Capture {
     }
 
     /// Takes one frame of stream `index` and appends every window it completes to `ready`.
-    pub fn push(
-        &mut self,
-        index: usize,
-        captured: Timestamp,
-        data: &[u8],
-        ready: &mut Vec<Window>,
-    ) {
+    pub fn push(&mut self, index: usize, captured: Timestamp, data: &[u8], ready: &mut Vec<Window>) {
         let Some(stream) = self.streams.get_mut(index) else {
             return;
         };
@@ -112,10 +96,7 @@ impl Capture {
             }
             Err(fault) => {
                 stream.frames.turned_away(DropReason::Refused);
-                stream
-                    .windows
-                    .first_fault
-                    .get_or_insert_with(|| fault.to_string());
+                stream.windows.first_fault.get_or_insert_with(|| fault.to_string());
                 return;
             }
         }
@@ -142,13 +123,9 @@ impl Capture {
         if let Some(stream) = self.streams.iter_mut().find(|s| s.id == window.stream) {
             match outcome {
                 Ok(()) => {
-                    let newest_only = stream
-                        .cutting
-                        .is_some_and(|c| c.newest_only(stream.format.sense()));
+                    let newest_only = stream.cutting.is_some_and(|c| c.newest_only(stream.format.sense()));
                     stream.windows.encoded += 1;
-                    stream
-                        .frames
-                        .encoded(window.span.start, window.span.end, newest_only);
+                    stream.frames.encoded(window.span.start, window.span.end, newest_only);
                 }
                 Err((reason, why)) => {
                     stream.drop_window(window.span.start, reason);
@@ -170,9 +147,7 @@ impl Capture {
 
     /// The accounts of every stream.
     pub fn accounts(&self) -> impl Iterator<Item = (&StreamId, &Format, &Account, &WindowAccount)> {
-        self.streams
-            .iter()
-            .map(|s| (&s.id, &s.format, &s.frames, &s.windows))
+        self.streams.iter().map(|s| (&s.id, &s.format, &s.frames, &s.windows))
     }
 }
 
@@ -183,10 +158,7 @@ impl Stream {
             Some(plan) => {
                 // Two windows and two hops: a window is cut before its first frame can be overwritten.
                 let capacity = Capacity::for_history(format, (plan.window + plan.hop) * 2);
-                Some((
-                    Ring::new(id.clone(), *format, capacity)?,
-                    Planner::new(plan)?,
-                ))
+                Some((Ring::new(id.clone(), *format, capacity)?, Planner::new(plan)?))
             }
         };
         Ok(Self {

@@ -64,10 +64,7 @@ impl Merged {
     /// Merges `sources`. They must be finite: a source that blocks holds up the others.
     pub fn new(mut sources: Vec<Box<dyn Source>>) -> Self {
         sources.sort_by(|a, b| a.stream().cmp(b.stream()));
-        let streams = sources
-            .iter()
-            .map(|s| (s.stream().clone(), *s.format()))
-            .collect();
+        let streams = sources.iter().map(|s| (s.stream().clone(), *s.format())).collect();
         let heads = sources
             .into_iter()
             .map(|source| Head {

@@ -42,9 +42,9 @@ pub struct Summary {
 impl Summary {
     /// Whether `captured = processed + dropped` holds for every stream and every window is accounted for.
     pub fn balances(&self) -> bool {
-        self.streams.iter().all(|(_, _, frames, windows)| {
-            frames.balances() && frames.pending() == 0 && windows.balances()
-        })
+        self.streams
+            .iter()
+            .all(|(_, _, frames, windows)| frames.balances() && frames.pending() == 0 && windows.balances())
     }
 }
 
@@ -83,8 +83,7 @@ pub fn replay(
         let span = world.get_or_insert(Span::new(now, now));
         span.end = span.end.max(now);
         let end = *boundary.get_or_insert_with(|| now.after(BATCH));
-        run.capture
-            .push(item.stream, now, item.data, &mut run.ready);
+        run.capture.push(item.stream, now, item.data, &mut run.ready);
         if now >= end.after(SLACK) {
             run.flush(Some(end), perceive, observer)?;
             observer.reached(now);
@@ -130,9 +129,7 @@ impl Run {
     ) -> Result<(), PerceiveError> {
         match end {
             None => self.batch.append(&mut self.ready),
-            Some(end) => self
-                .batch
-                .extend(self.ready.extract_if(.., |w| w.span.end <= end)),
+            Some(end) => self.batch.extend(self.ready.extract_if(.., |w| w.span.end <= end)),
         }
         let scored = |scored: &Scored| observer.scored(scored);
         perceive.perceive(&mut self.batch, &mut self.judged, scored, &mut self.events)?;

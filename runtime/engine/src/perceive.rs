@@ -1,8 +1,6 @@
 //! Encoders, prompts and detector: windows in, events out.
 
-use sensebind_core::{
-    Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, StreamId, Timestamp, Window,
-};
+use sensebind_core::{Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, StreamId, Timestamp, Window};
 use sensebind_space::{Detector, PromptSet, Scored};
 use std::collections::BTreeMap;
 
@@ -166,11 +164,7 @@ impl Perceive {
                 });
                 continue;
             }
-            match self
-                .lanes
-                .iter_mut()
-                .find(|l| l.sense == window.format.sense())
-            {
+            match self.lanes.iter_mut().find(|l| l.sense == window.format.sense()) {
                 Some(lane) => lane.windows.push(window),
                 None => judged.push(Judged {
                     window,
@@ -223,9 +217,7 @@ impl Perceive {
             judged.push(Judged { window, outcome });
         }
         // Accounts are settled in the order windows were cut, judged or not.
-        judged.sort_by(|a, b| {
-            (a.window.span.end, &a.window.stream).cmp(&(b.window.span.end, &b.window.stream))
-        });
+        judged.sort_by(|a, b| (a.window.span.end, &a.window.stream).cmp(&(b.window.span.end, &b.window.stream)));
         Ok(())
     }
 

@@ -1,9 +1,11 @@
 //! Replay through the public surface, with sources and encoders made here.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use proptest::prelude::*;
 use sensebind_core::{
-    Embedding, EncodeError, Encoder, EncoderSpec, ErrorKind, Event, Format, Frame, Phase,
-    PixelLayout, Reading, Sense, Source, SourceError, SpaceId, StreamId, Timestamp, Window,
+    Embedding, EncodeError, Encoder, EncoderSpec, ErrorKind, Event, Format, Frame, Phase, PixelLayout, Reading, Sense,
+    Source, SourceError, SpaceId, StreamId, Timestamp, Window,
 };
 use sensebind_engine::{DropReason, Merged, Observer, Perceive, Summary, replay};
 use sensebind_space::{Detector, PromptFile, PromptSet};
@@ -102,11 +104,7 @@ impl Encoder for ByteEncoder {
             }),
         }
     }
-    fn encode(
-        &mut self,
-        windows: &[Window],
-        out: &mut Vec<Result<Embedding, EncodeError>>,
-    ) -> Result<(), EncodeError> {
+    fn encode(&mut self, windows: &[Window], out: &mut Vec<Result<Embedding, EncodeError>>) -> Result<(), EncodeError> {
         out.extend(windows.iter().map(|w| {
             let newest = w.frames().next_back().map(|(_, data)| data[0]);
             match newest {
@@ -231,11 +229,7 @@ fn streams_without_an_encoder_are_counted_and_cost_no_memory() {
         vec![Box::new(imu), camera(story())],
         &mut perceive(vec![ByteEncoder::boxed(Sense::Image, 0, 500)]),
     );
-    let (_, _, frames, _) = summary
-        .streams
-        .iter()
-        .find(|(id, ..)| id.as_str() == "imu")
-        .unwrap();
+    let (_, _, frames, _) = summary.streams.iter().find(|(id, ..)| id.as_str() == "imu").unwrap();
     assert_eq!(frames.dropped[&DropReason::NoEncoder], 50);
     assert!(summary.balances());
 }
@@ -265,18 +259,12 @@ fn a_format_the_encoder_cannot_take_is_refused_at_start() {
 #[test]
 fn prompts_and_encoders_of_different_spaces_are_refused_at_start() {
     let file = PromptFile::of_labels(["one"]);
-    let other =
-        |_: &str| Some(Embedding::new(SpaceId::new("other"), vec![1.0, 0.0, 0.0, 0.0]).unwrap());
+    let other = |_: &str| Some(Embedding::new(SpaceId::new("other"), vec![1.0, 0.0, 0.0, 0.0]).unwrap());
     let prompts = PromptSet::new(&file, &["nothing"], other).unwrap();
     let detector = Detector::new(&prompts);
-    let error = Perceive::new(
-        vec![ByteEncoder::boxed(Sense::Image, 0, 500)],
-        prompts,
-        detector,
-        0.5,
-    )
-    .unwrap_err()
-    .to_string();
+    let error = Perceive::new(vec![ByteEncoder::boxed(Sense::Image, 0, 500)], prompts, detector, 0.5)
+        .unwrap_err()
+        .to_string();
     assert!(error.contains(SPACE) && error.contains("other"), "{error}");
 }
 

@@ -17,9 +17,7 @@ impl CdrError {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::Short => "CDR message ends before its last field",
-            Self::Encapsulation => {
-                "expected plain CDR (00 00 or 00 01 first), found another encapsulation"
-            }
+            Self::Encapsulation => "expected plain CDR (00 00 or 00 01 first), found another encapsulation",
             Self::Text => "CDR string is not UTF-8 that ends with a zero",
         }
     }
@@ -183,18 +181,12 @@ mod tests {
 
     #[test]
     fn both_byte_orders_and_nothing_else() {
-        assert_eq!(
-            CdrReader::new(&[0, 0, 0, 0, 0, 0, 1, 2]).unwrap().u32(),
-            Ok(0x0102)
-        );
+        assert_eq!(CdrReader::new(&[0, 0, 0, 0, 0, 0, 1, 2]).unwrap().u32(), Ok(0x0102));
         assert_eq!(
             CdrReader::new(&[0, 1, 0, 0, 0, 0, 1, 2]).unwrap().u32(),
             Ok(0x0201_0000)
         );
-        assert_eq!(
-            CdrReader::new(&[0, 3, 0, 0, 0]).unwrap_err(),
-            CdrError::Encapsulation
-        );
+        assert_eq!(CdrReader::new(&[0, 3, 0, 0, 0]).unwrap_err(), CdrError::Encapsulation);
         assert_eq!(CdrReader::new(&[0, 1, 0]).unwrap_err(), CdrError::Short);
     }
 

@@ -39,20 +39,13 @@ pub(crate) fn record_head(bytes: &[u8]) -> Option<(u8, u64)> {
 /// # Errors
 /// Why the chunk is unusable: CRC, compression, more than `max_bytes` when decompressed, records that do not fit.
 pub(crate) fn open(chunk: Bytes, max_bytes: usize) -> Result<Contents, String> {
-    let Record::Chunk { header, data } =
-        mcap::parse_record(op::CHUNK, &chunk).map_err(|e| e.to_string())?
-    else {
+    let Record::Chunk { header, data } = mcap::parse_record(op::CHUNK, &chunk).map_err(|e| e.to_string())? else {
         return Err("not a chunk".to_owned());
     };
     let size = usize::try_from(header.uncompressed_size)
         .ok()
         .filter(|&size| size <= max_bytes)
-        .ok_or_else(|| {
-            format!(
-                "chunk of {} bytes, limit {max_bytes}",
-                header.uncompressed_size
-            )
-        })?;
+        .ok_or_else(|| format!("chunk of {} bytes, limit {max_bytes}", header.uncompressed_size))?;
     let records = match header.compression.as_str() {
         "" => chunk.slice_ref(&data),
         "zstd" => decompress(zstd::Decoder::with_buffer(&*data), size)?,
@@ -60,10 +53,7 @@ pub(crate) fn open(chunk: Bytes, max_bytes: usize) -> Result<Contents, String> {
         other => return Err(format!("unknown compression {other:?}")),
     };
     if records.len() != size {
-        return Err(format!(
-            "chunk holds {} bytes, its header says {size}",
-            records.len()
-        ));
+        return Err(format!("chunk holds {} bytes, its header says {size}", records.len()));
     }
     // A CRC of 0 means that the writer did not compute one.
     if header.uncompressed_crc != 0 && crc32fast::hash(&records) != header.uncompressed_crc {

@@ -33,9 +33,7 @@ pub enum RecordError {
     #[error("writing the log: {0}")]
     Write(#[from] mcap::McapError),
     /// A frame does not fit the format of its stream.
-    #[error(
-        "{stream}: expected {expected} for {format}, found {found} bytes: the source breaks its own format"
-    )]
+    #[error("{stream}: expected {expected} for {format}, found {found} bytes: the source breaks its own format")]
     BadFrame {
         /// The stream.
         stream: StreamId,

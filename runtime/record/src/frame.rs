@@ -127,8 +127,8 @@ impl Payload {
                 let sense = topic::raster_sense(encoding, topic, metadata);
                 match (sense, encoding.as_str()) {
                     (Sense::Thermal, "mono16" | "16UC1") => {
-                        let kelvin = topic::number(metadata, keys::KELVIN_PER_COUNT)
-                            .unwrap_or(DEFAULT_KELVIN_PER_COUNT);
+                        let kelvin =
+                            topic::number(metadata, keys::KELVIN_PER_COUNT).unwrap_or(DEFAULT_KELVIN_PER_COUNT);
                         Ok(Format::Thermal {
                             width,
                             height,
@@ -153,8 +153,7 @@ impl Payload {
                             DepthUnit::MetresF32
                         } else {
                             DepthUnit::MetresPerCount(
-                                topic::number(metadata, keys::METRES_PER_COUNT)
-                                    .unwrap_or(DEFAULT_METRES_PER_COUNT),
+                                topic::number(metadata, keys::METRES_PER_COUNT).unwrap_or(DEFAULT_METRES_PER_COUNT),
                             )
                         };
                         let focal_px = topic::number(metadata, keys::FOCAL_PX);
@@ -173,9 +172,7 @@ impl Payload {
                             "bgr8" | "8UC3" => PixelLayout::Bgr8,
                             "mono8" | "8UC1" => PixelLayout::Gray8,
                             _ => {
-                                return Err(
-                                    "pixel encoding is not one of rgb8, bgr8, mono8, mono16, 16UC1, 32FC1",
-                                );
+                                return Err("pixel encoding is not one of rgb8, bgr8, mono8, mono16, 16UC1, 32FC1");
                             }
                         };
                         Ok(Format::Image {
@@ -188,19 +185,14 @@ impl Payload {
                     _ => Err("pixel encoding does not fit the sense of the topic"),
                 }
             }
-            Self::Sound {
-                rate_and_channels, ..
-            } => {
+            Self::Sound { rate_and_channels, .. } => {
                 let (rate_hz, channels) = rate_and_channels.unwrap_or_else(|| {
                     (
                         topic::count(metadata, keys::RATE_HZ).unwrap_or(options.audio_rate_hz),
-                        topic::count(metadata, keys::CHANNELS)
-                            .unwrap_or(u32::from(options.audio_channels)),
+                        topic::count(metadata, keys::CHANNELS).unwrap_or(u32::from(options.audio_channels)),
                     )
                 });
-                if !(1..=MAX_AUDIO_RATE_HZ).contains(&rate_hz)
-                    || !(1..=MAX_AUDIO_CHANNELS).contains(&channels)
-                {
+                if !(1..=MAX_AUDIO_RATE_HZ).contains(&rate_hz) || !(1..=MAX_AUDIO_CHANNELS).contains(&channels) {
                     return Err("sound with an absurd sample rate or number of channels");
                 }
                 Ok(Format::Audio {
@@ -225,9 +217,7 @@ impl Payload {
         scratch: &mut Vec<u8>,
     ) -> Result<FrameBytes, &'static str> {
         match (self, *format) {
-            (Self::Picture(data), Format::Image { layout, .. })
-                if compressed_layout(&data)? == layout =>
-            {
+            (Self::Picture(data), Format::Image { layout, .. }) if compressed_layout(&data)? == layout => {
                 Ok(FrameBytes::Shared(data))
             }
             (
@@ -240,49 +230,29 @@ impl Payload {
                     data,
                 },
                 Format::Image {
-                    width: w,
-                    height: h,
-                    ..
+                    width: w, height: h, ..
                 }
                 | Format::Thermal {
-                    width: w,
-                    height: h,
-                    ..
+                    width: w, height: h, ..
                 }
                 | Format::Depth {
-                    width: w,
-                    height: h,
-                    ..
+                    width: w, height: h, ..
                 },
             ) => {
                 if (width, height) != (w, h) || encoding != first_encoding {
-                    return Err(
-                        "picture has another size or encoding than the first of its stream",
-                    );
+                    return Err("picture has another size or encoding than the first of its stream");
                 }
-                raster_bytes(
-                    width,
-                    height,
-                    pixel_bytes(&encoding),
-                    step,
-                    big_endian,
-                    data,
-                    scratch,
-                )
+                raster_bytes(width, height, pixel_bytes(&encoding), step, big_endian, data, scratch)
             }
             (
                 Self::Sound {
                     rate_and_channels,
                     data,
                 },
-                Format::Audio {
-                    rate_hz, channels, ..
-                },
+                Format::Audio { rate_hz, channels, .. },
             ) => {
                 if rate_and_channels.is_some_and(|said| said != (rate_hz, u32::from(channels))) {
-                    return Err(
-                        "sound has another rate or number of channels than the first of its stream",
-                    );
+                    return Err("sound has another rate or number of channels than the first of its stream");
                 }
                 if data.is_empty() || data.len() % format.audio_sample_bytes() != 0 {
                     return Err("sound is not a whole number of samples of all channels");
@@ -367,9 +337,7 @@ fn raster_bytes(
         scratch.extend_from_slice(&line[..row]);
     }
     if swap {
-        scratch
-            .chunks_exact_mut(pixel_bytes)
-            .for_each(<[u8]>::reverse);
+        scratch.chunks_exact_mut(pixel_bytes).for_each(<[u8]>::reverse);
     }
     Ok(FrameBytes::Scratch)
 }

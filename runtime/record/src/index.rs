@@ -113,11 +113,7 @@ pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
             .map(|byte| format!("{byte:02X}"))
             .collect::<Vec<_>>()
             .join(" ");
-        let found = if found.is_empty() {
-            "nothing".to_owned()
-        } else {
-            found
-        };
+        let found = if found.is_empty() { "nothing".to_owned() } else { found };
         return Err(RecordError::NotMcap { found });
     }
 
@@ -133,9 +129,7 @@ pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
             Some((opcode, content)) => {
                 // What follows repeats what came before; damage there costs nothing.
                 index.is_whole |= opcode == op::DATA_END;
-                let consumed = index
-                    .note(&mut file, opcode, at, content)
-                    .map_err(read_error(at))?;
+                let consumed = index.note(&mut file, opcode, at, content).map_err(read_error(at))?;
                 skip(&mut file, content - consumed).map_err(read_error(at))?;
                 content + RECORD_HEAD as u64
             }
@@ -203,18 +197,14 @@ impl Index {
 
     /// Message indexes follow their chunk, one per channel.
     fn note_message_index(&mut self, bytes: &[u8]) {
-        let Ok(Record::MessageIndex(message_index)) = mcap::parse_record(op::MESSAGE_INDEX, bytes)
-        else {
+        let Ok(Record::MessageIndex(message_index)) = mcap::parse_record(op::MESSAGE_INDEX, bytes) else {
             return;
         };
         if message_index.records.is_empty() {
             return;
         }
         if let Some(chunk) = self.stretches.last_mut().filter(|stretch| stretch.is_chunk) {
-            chunk
-                .channels
-                .get_or_insert_default()
-                .insert(message_index.channel_id);
+            chunk.channels.get_or_insert_default().insert(message_index.channel_id);
         }
         for entry in &message_index.records {
             self.traffic.add(message_index.channel_id, entry.log_time);
@@ -224,9 +214,7 @@ impl Index {
     /// Adds a record outside chunks to the last stretch if that ends here and has room, else to a new one.
     fn plain(&mut self, at: u64, size: u64, message: Option<(u16, u64)>) {
         let has_room = |s: &&mut Stretch| {
-            !s.is_chunk
-                && s.offset + s.length == at
-                && s.length.saturating_add(size) <= PLAIN_STRETCH_BYTES
+            !s.is_chunk && s.offset + s.length == at && s.length.saturating_add(size) <= PLAIN_STRETCH_BYTES
         };
         let log_time = message.map_or(u64::MAX, |(_, log_time)| log_time);
         let stretch = match self.stretches.last_mut().filter(has_room) {

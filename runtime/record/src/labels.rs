@@ -55,8 +55,7 @@ pub(crate) fn encode_event(event: &Event) -> Vec<u8> {
 /// # Errors
 /// Why it is none.
 pub(crate) fn decode_truth(message: &Bytes) -> Result<(String, Span), &'static str> {
-    let event = FoxgloveEvent::decode(message.clone())
-        .map_err(|_| "truth message is not a foxglove.Event")?;
+    let event = FoxgloveEvent::decode(message.clone()).map_err(|_| "truth message is not a foxglove.Event")?;
     let label = event
         .metadata
         .into_iter()

@@ -132,10 +132,7 @@ impl LogReader {
     ///
     /// # Errors
     /// [`RecordError::NotMcap`], [`RecordError::Read`].
-    pub fn new(
-        input: impl Read + std::io::Seek + Send + 'static,
-        options: ReadOptions,
-    ) -> Result<Self, RecordError> {
+    pub fn new(input: impl Read + std::io::Seek + Send + 'static, options: ReadOptions) -> Result<Self, RecordError> {
         let mut input: Box<dyn Input> = Box::new(input);
         let index = index::walk(&mut *input)?;
         let mut log = Self {
@@ -214,11 +211,7 @@ impl LogReader {
                     FrameBytes::Shared(data) => data,
                     FrameBytes::Scratch => &self.scratch[..],
                 };
-                return Ok(Some(LogFrame {
-                    stream,
-                    captured,
-                    data,
-                }));
+                return Ok(Some(LogFrame { stream, captured, data }));
             }
         }
     }
@@ -241,16 +234,14 @@ impl LogReader {
                 return None;
             }
             None => {
-                self.loss
-                    .skip("message of a channel that the log does not declare");
+                self.loss.skip("message of a channel that the log does not declare");
                 self.loss.frames_refused += 1;
                 return None;
             }
         };
         let (name, format) = &self.streams[stream];
-        let bytes = Payload::parse(kind, &message.data).and_then(|payload| {
-            payload.into_frame(format, &self.encodings[stream], &mut self.scratch)
-        });
+        let bytes = Payload::parse(kind, &message.data)
+            .and_then(|payload| payload.into_frame(format, &self.encodings[stream], &mut self.scratch));
         match bytes {
             Ok(bytes) => {
                 self.current = bytes;
@@ -283,8 +274,7 @@ impl LogReader {
                 Err(why) => {
                     self.loss.chunks_lost += 1;
                     self.loss.bytes_lost = self.loss.bytes_lost.saturating_add(stretch.length);
-                    self.loss
-                        .skip(&format!("unknown number in a damaged chunk: {why}"));
+                    self.loss.skip(&format!("unknown number in a damaged chunk: {why}"));
                 }
             }
         }
@@ -303,9 +293,7 @@ impl LogReader {
                 stretch.length, self.options.max_chunk_bytes
             )));
         }
-        self.input
-            .seek(SeekFrom::Start(stretch.offset))
-            .map_err(at)?;
+        self.input.seek(SeekFrom::Start(stretch.offset)).map_err(at)?;
         // Not longer than the file: the index saw its end.
         let mut bytes = Vec::with_capacity(stretch.length as usize);
         self.input

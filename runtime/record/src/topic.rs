@@ -51,18 +51,10 @@ impl Kind {
     /// Message encoding, schema name, kind. ROS names are those of ROS 2.
     const ALL: [(&str, &str, Self); 8] = [
         ("protobuf", "foxglove.RawImage", Self::FoxgloveRawImage),
-        (
-            "protobuf",
-            "foxglove.CompressedImage",
-            Self::FoxgloveCompressedImage,
-        ),
+        ("protobuf", "foxglove.CompressedImage", Self::FoxgloveCompressedImage),
         ("protobuf", "foxglove.RawAudio", Self::FoxgloveRawAudio),
         ("cdr", "sensor_msgs/msg/Image", Self::RosImage),
-        (
-            "cdr",
-            "sensor_msgs/msg/CompressedImage",
-            Self::RosCompressedImage,
-        ),
+        ("cdr", "sensor_msgs/msg/CompressedImage", Self::RosCompressedImage),
         ("cdr", "sensor_msgs/msg/Imu", Self::RosImu),
         ("cdr", "audio_common_msgs/msg/AudioData", Self::RosAudioData),
         (
@@ -237,28 +229,13 @@ mod tests {
     #[test]
     fn metadata_decides_before_the_topic_and_the_topic_before_the_encoding() {
         let none = Metadata::new();
-        assert_eq!(
-            raster_sense("mono16", "/cam/image_raw", &none),
-            Sense::Thermal
-        );
-        assert_eq!(
-            raster_sense("mono16", "/cam/depth/image_raw", &none),
-            Sense::Depth
-        );
+        assert_eq!(raster_sense("mono16", "/cam/image_raw", &none), Sense::Thermal);
+        assert_eq!(raster_sense("mono16", "/cam/depth/image_raw", &none), Sense::Depth);
         assert_eq!(raster_sense("16UC1", "/cam/image_raw", &none), Sense::Depth);
-        assert_eq!(
-            raster_sense("16UC1", "/flir/image_raw", &none),
-            Sense::Thermal
-        );
-        assert_eq!(
-            raster_sense("mono8", "/flir/image_raw", &none),
-            Sense::Thermal
-        );
+        assert_eq!(raster_sense("16UC1", "/flir/image_raw", &none), Sense::Thermal);
+        assert_eq!(raster_sense("mono8", "/flir/image_raw", &none), Sense::Thermal);
         assert_eq!(raster_sense("rgb8", "/flir/image_raw", &none), Sense::Image);
         let depth = Metadata::from([(keys::SENSE.to_owned(), "depth".to_owned())]);
-        assert_eq!(
-            raster_sense("32FC1", "/flir/image_raw", &depth),
-            Sense::Depth
-        );
+        assert_eq!(raster_sense("32FC1", "/flir/image_raw", &depth), Sense::Depth);
     }
 }

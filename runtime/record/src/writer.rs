@@ -11,8 +11,7 @@ use mcap::records::MessageHeader;
 use mcap::{Compression, WriteOptions, Writer};
 use prost::Message as _;
 use sensebind_core::{
-    AudioSample, DepthUnit, Event, Format, Frame, PixelLayout, Span, StreamId, ThermalUnit,
-    Timestamp,
+    AudioSample, DepthUnit, Event, Format, Frame, PixelLayout, Span, StreamId, ThermalUnit, Timestamp,
 };
 use std::collections::HashMap;
 use std::fmt;
@@ -85,12 +84,7 @@ impl<W: Write + Seek> LogWriter<W> {
     ///
     /// # Errors
     /// [`RecordError::BadFrame`] and [`RecordError::FormatChanged`] leave the log as it was; [`RecordError::Write`].
-    pub fn write(
-        &mut self,
-        stream: &StreamId,
-        format: &Format,
-        frame: &Frame<'_>,
-    ) -> Result<(), RecordError> {
+    pub fn write(&mut self, stream: &StreamId, format: &Format, frame: &Frame<'_>) -> Result<(), RecordError> {
         check(stream, format, frame.data)?;
         let channel = self.channel(stream, format)?;
         self.latest = self.latest.max(frame.captured);
@@ -101,9 +95,7 @@ impl<W: Write + Seek> LogWriter<W> {
             log_time: frame.captured.as_nanos(),
             publish_time: frame.captured.as_nanos(),
         };
-        Ok(self
-            .mcap
-            .write_to_known_channel(&header, &encode(format, frame))?)
+        Ok(self.mcap.write_to_known_channel(&header, &encode(format, frame))?)
     }
 
     /// Appends a detected event to `/events`: its label and the whole event as JSON in the metadata. Logged at the
@@ -112,9 +104,7 @@ impl<W: Write + Seek> LogWriter<W> {
     /// # Errors
     /// [`RecordError::Write`].
     pub fn write_event(&mut self, event: &Event) -> Result<(), RecordError> {
-        let at = event
-            .end_ns
-            .unwrap_or_else(|| self.latest.max(event.start_ns));
+        let at = event.end_ns.unwrap_or_else(|| self.latest.max(event.start_ns));
         self.write_label(topic::EVENTS, at, &encode_event(event))
     }
 
@@ -152,27 +142,20 @@ impl<W: Write + Seek> LogWriter<W> {
             Format::Image {
                 layout: PixelLayout::Jpeg | PixelLayout::Png,
                 ..
-            } => (
-                foxglove_schema::<CompressedImage, W>(&mut self.mcap)?,
-                "protobuf",
-            ),
+            } => (foxglove_schema::<CompressedImage, W>(&mut self.mcap)?, "protobuf"),
             Format::Image { .. } | Format::Thermal { .. } | Format::Depth { .. } => {
                 (foxglove_schema::<RawImage, W>(&mut self.mcap)?, "protobuf")
             }
             Format::Audio { .. } => (foxglove_schema::<RawAudio, W>(&mut self.mcap)?, "protobuf"),
             Format::Imu { .. } => (
-                self.mcap
-                    .add_schema(IMU_SCHEMA, "ros2msg", IMU_DEFINITION.as_bytes())?,
+                self.mcap.add_schema(IMU_SCHEMA, "ros2msg", IMU_DEFINITION.as_bytes())?,
                 "cdr",
             ),
         };
         let metadata = topic::metadata_of(stream, format);
-        let channel = self.mcap.add_channel(
-            schema,
-            &topic::of_stream(stream, format),
-            message_encoding,
-            &metadata,
-        )?;
+        let channel = self
+            .mcap
+            .add_channel(schema, &topic::of_stream(stream, format), message_encoding, &metadata)?;
         self.streams.insert(
             stream.clone(),
             OpenStream {
@@ -183,19 +166,12 @@ impl<W: Write + Seek> LogWriter<W> {
         Ok(channel)
     }
 
-    fn write_label(
-        &mut self,
-        topic: &'static str,
-        at: Timestamp,
-        message: &[u8],
-    ) -> Result<(), RecordError> {
+    fn write_label(&mut self, topic: &'static str, at: Timestamp, message: &[u8]) -> Result<(), RecordError> {
         let channel_id = match self.labels.get(topic) {
             Some(&channel) => channel,
             None => {
                 let schema = foxglove_schema::<FoxgloveEvent, W>(&mut self.mcap)?;
-                let channel = self
-                    .mcap
-                    .add_channel(schema, topic, "protobuf", &Metadata::new())?;
+                let channel = self.mcap.add_channel(schema, topic, "protobuf", &Metadata::new())?;
                 self.labels.insert(topic, channel);
                 channel
             }
@@ -257,10 +233,7 @@ fn encode(format: &Format, frame: &Frame<'_>) -> Vec<u8> {
             ..
         } => picture("png", frame),
         Format::Image {
-            width,
-            height,
-            layout,
-            ..
+            width, height, layout, ..
         } => {
             let (encoding, pixel_bytes) = match layout {
                 PixelLayout::Rgb8 => ("rgb8", 3),
@@ -270,10 +243,7 @@ fn encode(format: &Format, frame: &Frame<'_>) -> Vec<u8> {
             raster(width, height, encoding, pixel_bytes, frame)
         }
         Format::Thermal {
-            width,
-            height,
-            unit,
-            ..
+            width, height, unit, ..
         } => {
             let (encoding, pixel_bytes) = match unit {
                 ThermalUnit::KelvinPerCount(_) => ("mono16", 2),
@@ -283,10 +253,7 @@ fn encode(format: &Format, frame: &Frame<'_>) -> Vec<u8> {
             raster(width, height, encoding, pixel_bytes, frame)
         }
         Format::Depth {
-            width,
-            height,
-            unit,
-            ..
+            width, height, unit, ..
         } => {
             let (encoding, pixel_bytes) = match unit {
                 DepthUnit::MetresPerCount(_) => ("16UC1", 2),

@@ -1,8 +1,5 @@
 //! Logs that were cut off, damaged, or made to hurt: what is whole is delivered, the rest is accounted for.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the functions the tests share are tests too"
-)]
+#![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
 mod logs;
 
@@ -35,8 +32,7 @@ fn files_that_are_no_log() {
         (b"\x89MCAP", "found 89 4D 43 41 50"),
         (b"RIFF1234WAVE", "found 52 49 46 46"),
     ] {
-        let error =
-            LogReader::new(Cursor::new(bytes.to_vec()), ReadOptions::default()).unwrap_err();
+        let error = LogReader::new(Cursor::new(bytes.to_vec()), ReadOptions::default()).unwrap_err();
         assert!(matches!(error, RecordError::NotMcap { .. }));
         assert!(error.to_string().contains(says), "{error}");
     }
@@ -60,10 +56,7 @@ fn a_cut_log_gives_every_whole_chunk_and_says_what_is_missing() {
     let (start, size) = chunks[2];
     for cut in [start, start + 1, start + 40, start + size - 1] {
         let (frames, loss) = read_all(&mut open(whole[..cut].to_vec()));
-        assert!(
-            !frames.is_empty() && frames[..] == all[..frames.len()],
-            "cut at {cut}"
-        );
+        assert!(!frames.is_empty() && frames[..] == all[..frames.len()], "cut at {cut}");
         assert_eq!(loss.bytes_lost, (cut - start) as u64);
         let last = Timestamp::from_nanos(frames.last().unwrap().1);
         assert_eq!(loss.recovered_until, Some(last));
@@ -94,13 +87,7 @@ fn a_channel_declared_in_a_chunk_before_its_own_is_found_without_the_summary() {
     };
     let mut log = new_log();
     for (time, stream) in ["a", "a", "b", "b", "a"].into_iter().enumerate() {
-        write_frame(
-            &mut log,
-            stream,
-            &grey,
-            time as u64,
-            &noise(1024 * 1100, time as u64),
-        );
+        write_frame(&mut log, stream, &grey, time as u64, &noise(1024 * 1100, time as u64));
     }
     let whole = finished(log);
     let (last, size) = *chunks(&whole).last().unwrap();
@@ -121,34 +108,23 @@ fn a_damaged_chunk_costs_itself_only() {
     let (frames, loss) = read_all(&mut open(damaged));
     assert_eq!((loss.chunks_lost, loss.bytes_lost), (1, size as u64));
     assert!(loss.is_damage() && loss.recovered_until.is_none());
-    assert!(
-        loss.to_string().contains("1 damaged chunks passed over"),
-        "{loss}"
-    );
+    assert!(loss.to_string().contains("1 damaged chunks passed over"), "{loss}");
     assert!(frames.len() < all.len() && frames.last() == all.last());
-    assert!(
-        frames.iter().all(|frame| all.contains(frame)),
-        "a frame was changed"
-    );
+    assert!(frames.iter().all(|frame| all.contains(frame)), "a frame was changed");
 }
 
 #[test]
 fn a_bomb_stays_small() {
     // 64 MiB of zeros in a few kilobytes, opened with a limit of 1 MiB.
-    let mut log = mcap::WriteOptions::new()
-        .create(Cursor::new(Vec::new()))
-        .unwrap();
-    let channel = log
-        .add_channel(0, "/x", "cdr", &Default::default())
-        .unwrap();
+    let mut log = mcap::WriteOptions::new().create(Cursor::new(Vec::new())).unwrap();
+    let channel = log.add_channel(0, "/x", "cdr", &Default::default()).unwrap();
     let header = mcap::records::MessageHeader {
         channel_id: channel,
         sequence: 0,
         log_time: 0,
         publish_time: 0,
     };
-    log.write_to_known_channel(&header, &vec![0; 64 << 20])
-        .unwrap();
+    log.write_to_known_channel(&header, &vec![0; 64 << 20]).unwrap();
     log.finish().unwrap();
     let log = log.into_inner().into_inner();
     assert!(log.len() < 64 << 10);
@@ -236,18 +212,11 @@ fn messages_that_make_no_sense_are_refused_and_counted() {
 
         let messages = [&good, &image, &good].map(RawImage::encode_to_vec);
         let (frames, loss) = read_all(&mut open(channel.log(mcap::WriteOptions::new(), &messages)));
-        assert_eq!(
-            (frames.len(), loss.frames_refused),
-            (2, 1),
-            "{says}: {loss}"
-        );
+        assert_eq!((frames.len(), loss.frames_refused), (2, 1), "{says}: {loss}");
         let first_bad = [&image, &good].map(RawImage::encode_to_vec);
-        let (frames, _) = read_all(&mut open(
-            channel.log(mcap::WriteOptions::new(), &first_bad),
-        ));
+        let (frames, _) = read_all(&mut open(channel.log(mcap::WriteOptions::new(), &first_bad)));
         assert_eq!(frames.len(), 1, "{says}");
-        let same_size = (image.width, image.height, &image.encoding)
-            == (good.width, good.height, &good.encoding);
+        let same_size = (image.width, image.height, &image.encoding) == (good.width, good.height, &good.encoding);
         if same_size {
             assert!(loss.to_string().contains(says), "{loss}");
         }
@@ -284,11 +253,7 @@ fn messages_that_make_no_sense_are_refused_and_counted() {
     ] {
         let messages = [&sound, &bad, &sound].map(RawAudio::encode_to_vec);
         let (frames, loss) = read_all(&mut open(channel.log(mcap::WriteOptions::new(), &messages)));
-        assert_eq!(
-            (frames.len(), loss.frames_refused),
-            (2, 1),
-            "{bad:?}: {loss}"
-        );
+        assert_eq!((frames.len(), loss.frames_refused), (2, 1), "{bad:?}: {loss}");
     }
 }
 
@@ -352,13 +317,7 @@ fn small_log(how: u8) -> Vec<u8> {
         let mut log = new_log();
         for step in 0..4 {
             for (name, format) in every_format() {
-                write_frame(
-                    &mut log,
-                    name,
-                    &format,
-                    step * 1_000,
-                    &frame_bytes(&format, step),
-                );
+                write_frame(&mut log, name, &format, step * 1_000, &frame_bytes(&format, step));
             }
         }
         return finished(log);
@@ -379,8 +338,7 @@ fn small_log(how: u8) -> Vec<u8> {
         data: vec![7; 16].into(),
         ..RawImage::default()
     };
-    OneChannel::protobuf("/cam/image", "foxglove.RawImage")
-        .log(options, &vec![image.encode_to_vec(); 30])
+    OneChannel::protobuf("/cam/image", "foxglove.RawImage").log(options, &vec![image.encode_to_vec(); 30])
 }
 
 proptest! {

@@ -1,8 +1,5 @@
 //! ROS 2 bags: CDR messages of both byte orders, however the bag is stored.
-#![allow(
-    clippy::unwrap_used,
-    reason = "the functions the tests share are tests too"
-)]
+#![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
 mod logs;
 
@@ -41,9 +38,7 @@ impl Cdr {
     }
 
     fn f64s(self, values: &[f64]) -> Self {
-        values
-            .iter()
-            .fold(self, |cdr, v| cdr.number(v.to_le_bytes().to_vec()))
+        values.iter().fold(self, |cdr, v| cdr.number(v.to_le_bytes().to_vec()))
     }
 
     fn bytes(self, bytes: &[u8]) -> Self {
@@ -61,13 +56,7 @@ impl Cdr {
     }
 }
 
-fn image(
-    big: bool,
-    encoding: &str,
-    (width, height): (u32, u32),
-    step: u32,
-    data: &[u8],
-) -> Vec<u8> {
+fn image(big: bool, encoding: &str, (width, height): (u32, u32), step: u32, data: &[u8]) -> Vec<u8> {
     let mut cdr = Cdr::new(big).header().u32(height).u32(width).text(encoding);
     cdr.bytes.push(u8::from(big));
     cdr.u32(step).bytes(data).bytes
@@ -91,17 +80,10 @@ fn imu(big: bool, turning_covariance: f64) -> Vec<u8> {
 fn read(bag: Vec<u8>) -> (String, Format, Vec<Vec<u8>>) {
     let mut reader = open(bag);
     assert_eq!(reader.streams().len(), 1, "{}", reader.loss());
-    let (name, format) = (
-        reader.streams()[0].0.as_str().to_owned(),
-        reader.streams()[0].1,
-    );
+    let (name, format) = (reader.streams()[0].0.as_str().to_owned(), reader.streams()[0].1);
     let (frames, loss) = read_all(&mut reader);
     assert!(!loss.is_damage(), "{loss}");
-    (
-        name,
-        format,
-        frames.into_iter().map(|(_, _, data)| data).collect(),
-    )
+    (name, format, frames.into_iter().map(|(_, _, data)| data).collect())
 }
 
 fn options() -> mcap::WriteOptions {
@@ -161,11 +143,7 @@ fn images_of_every_encoding_and_both_byte_orders() {
                 let (name, found, frames) = read(bag);
                 assert_eq!(name, "/cam/front");
                 assert_eq!(found, format, "{encoding}");
-                assert_eq!(
-                    frames,
-                    [little.clone(), little],
-                    "{encoding} big {big} +{padding}"
-                );
+                assert_eq!(frames, [little.clone(), little], "{encoding} big {big} +{padding}");
             }
         }
     }
@@ -201,10 +179,7 @@ fn compressed_images_by_their_content() {
         .text("rgb8; jpeg compressed bgr8")
         .bytes(&jpeg(4))
         .bytes;
-    let bag = OneChannel::cdr(
-        "/cam/image_raw/compressed",
-        "sensor_msgs/msg/CompressedImage",
-    );
+    let bag = OneChannel::cdr("/cam/image_raw/compressed", "sensor_msgs/msg/CompressedImage");
     let (name, format, frames) = read(bag.log(options(), &[message]));
     assert_eq!(name, "/cam");
     let jpeg_layout = PixelLayout::Jpeg;
@@ -242,12 +217,9 @@ fn sound_with_rate_and_channels_from_options_or_metadata() {
     let plain = Cdr::new(false).bytes(&[1, 0, 2, 0]).bytes;
     let stamped = Cdr::new(false).header().bytes(&[1, 0, 2, 0]).bytes;
     let data = OneChannel::cdr("/mic/audio", "audio_common_msgs/msg/AudioData");
-    let with_header = OneChannel::cdr(
-        "/mic/audio_stamped",
-        "audio_common_msgs/msg/AudioDataStamped",
-    )
-    .with("rate_hz", "48000")
-    .with("channels", "2");
+    let with_header = OneChannel::cdr("/mic/audio_stamped", "audio_common_msgs/msg/AudioDataStamped")
+        .with("rate_hz", "48000")
+        .with("channels", "2");
     let audio = |rate_hz, channels| Format::Audio {
         rate_hz,
         channels,
@@ -277,20 +249,13 @@ fn however_the_bag_is_stored() {
         ("lz4", small().compression(Some(mcap::Compression::Lz4))),
         ("stored", small().compression(None)),
         ("without chunks", options().use_chunks(false)),
-        (
-            "without message indexes",
-            small().emit_message_indexes(false),
-        ),
+        ("without message indexes", small().emit_message_indexes(false)),
         ("without summary", small().emit_summary_records(false)),
         ("without CRCs", small().calculate_chunk_crcs(false)),
     ] {
         let log = bag.log(options, &messages);
         let mut reader = open(log);
-        assert_eq!(
-            reader.streams()[0].1,
-            Format::Imu { rate_hz: 10.0 },
-            "{how}"
-        );
+        assert_eq!(reader.streams()[0].1, Format::Imu { rate_hz: 10.0 }, "{how}");
         assert_eq!(reader.duration().as_millis(), 49_900, "{how}");
         let (frames, loss) = read_all(&mut reader);
         assert_eq!(frames.len(), 500, "{how}: {loss}");

@@ -6,8 +6,7 @@ use foxglove::messages::{CompressedImage, Event as FoxgloveEvent, RawAudio, RawI
 use logs::*;
 use prost::Message as _;
 use sensebind_core::{
-    AudioSample, Event, Evidence, Format, Frame, Phase, PixelLayout, Sense, SpaceId, Span,
-    StreamId, Timestamp,
+    AudioSample, Event, Evidence, Format, Frame, Phase, PixelLayout, Sense, SpaceId, Span, StreamId, Timestamp,
 };
 use sensebind_record::{LogReader, LogWriter, RecordError};
 use std::collections::BTreeMap;
@@ -70,11 +69,7 @@ fn float_sound_becomes_16_bit_once() {
 fn streams_are_merged_in_order_of_time_over_many_chunks() {
     let mut reader = open(camera_and_imu(10));
     assert_eq!(
-        reader
-            .streams()
-            .iter()
-            .map(|(id, _)| id.as_str())
-            .collect::<Vec<_>>(),
+        reader.streams().iter().map(|(id, _)| id.as_str()).collect::<Vec<_>>(),
         ["camera", "imu"]
     );
     let (read, loss) = read_all(&mut reader);
@@ -100,10 +95,7 @@ fn what_was_written_late_comes_in_its_turn() {
         }
     }
     let (read, _) = read_all(&mut open(finished(log)));
-    let order: Vec<_> = read
-        .iter()
-        .map(|(stream, time, _)| (*time, *stream))
-        .collect();
+    let order: Vec<_> = read.iter().map(|(stream, time, _)| (*time, *stream)).collect();
     let expected: Vec<_> = (0..12)
         .flat_map(|time| [(time * 1_000, 0), (time * 1_000, 1)])
         .collect();
@@ -116,11 +108,7 @@ fn the_nominal_rate_comes_from_the_messages_where_metadata_lacks_it() {
     let mut log = new_log();
     write_frame(&mut log, "imu", &imu, 0, &frame_bytes(&imu, 0));
     let bytes = finished(log);
-    let message = mcap::MessageStream::new(&bytes)
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
+    let message = mcap::MessageStream::new(&bytes).unwrap().next().unwrap().unwrap();
     let bare = OneChannel::cdr("/imu/data", "sensor_msgs/msg/Imu");
     let log = bare.log(mcap::WriteOptions::new(), &vec![message.data.to_vec(); 21]);
     let reader = open(log);
@@ -159,11 +147,7 @@ fn truth_comes_back_by_start_and_events_are_not_input() {
         .unwrap();
     assert_eq!(message.log_time, 30);
     let logged = FoxgloveEvent::decode(&*message.data).unwrap();
-    let json = logged
-        .metadata
-        .iter()
-        .find(|pair| pair.key == "event")
-        .unwrap();
+    let json = logged.metadata.iter().find(|pair| pair.key == "event").unwrap();
     assert_eq!(serde_json::from_str::<Event>(&json.value).unwrap(), event);
 
     let mut reader = open(bytes);
@@ -181,13 +165,7 @@ fn truth_comes_back_by_start_and_events_are_not_input() {
 fn other_tools_find_the_schemas_they_know() {
     let mut log = new_log();
     for (name, format) in every_format() {
-        write_frame(
-            &mut log,
-            name,
-            &format,
-            5_000_000_007,
-            &frame_bytes(&format, 1),
-        );
+        write_frame(&mut log, name, &format, 5_000_000_007, &frame_bytes(&format, 1));
     }
     let bytes = finished(log);
     let mut seen = BTreeMap::new();
@@ -255,17 +233,9 @@ fn the_writer_refuses_what_breaks_a_format_and_goes_on() {
     let stream = StreamId::new("rgb");
     log.write(&stream, &rgb, &frame(&good)).unwrap();
     let error = log.write(&stream, &rgb, &frame(&good[1..])).unwrap_err();
-    assert!(
-        matches!(error, RecordError::BadFrame { found: 104, .. }),
-        "{error}"
-    );
-    let error = log
-        .write(&stream, &every_format()[1].1, &frame(&good))
-        .unwrap_err();
-    assert!(
-        matches!(error, RecordError::FormatChanged { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, RecordError::BadFrame { found: 104, .. }), "{error}");
+    let error = log.write(&stream, &every_format()[1].1, &frame(&good)).unwrap_err();
+    assert!(matches!(error, RecordError::FormatChanged { .. }), "{error}");
     let audio = every_format()[5].1;
     for bad in [&[][..], &[1, 2, 3]] {
         assert!(log.write(&StreamId::new("a"), &audio, &frame(bad)).is_err());

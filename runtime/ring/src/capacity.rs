@@ -71,10 +71,7 @@ impl Capacity {
 
 fn compressed_bytes(format: &Format) -> f64 {
     let Format::Image {
-        width,
-        height,
-        layout,
-        ..
+        width, height, layout, ..
     } = format
     else {
         return SMALLEST_COMPRESSED_BYTES;

@@ -23,19 +23,13 @@ impl<'a, T: Copy> Pieces<'a, T> {
     }
 
     fn get(&self, i: usize) -> Option<T> {
-        self.0
-            .get(i)
-            .or_else(|| self.1.get(i - self.0.len()))
-            .copied()
+        self.0.get(i).or_else(|| self.1.get(i - self.0.len())).copied()
     }
 
     /// Elements `from..to` as two slices.
     fn range(&self, from: usize, to: usize) -> [&'a [T]; 2] {
         let n = self.0.len();
-        [
-            &self.0[from.min(n)..to.min(n)],
-            &self.1[from.max(n) - n..to.max(n) - n],
-        ]
+        [&self.0[from.min(n)..to.min(n)], &self.1[from.max(n) - n..to.max(n) - n]]
     }
 
     /// Index of the first element for which `before` is false.
@@ -96,9 +90,7 @@ impl Ring {
             let sample_bytes = self.format.audio_sample_bytes();
             let reach = span.start.before(self.longest);
             let mut cover = Cover::new(span, rate_hz);
-            for h in
-                (index.partition_point(|h| h.captured < reach)..end).filter_map(|i| index.get(i))
-            {
+            for h in (index.partition_point(|h| h.captured < reach)..end).filter_map(|i| index.get(i)) {
                 let samples = h.len / sample_bytes;
                 let from = nearest_sample(h.captured, span.start, rate_hz).min(samples);
                 let to = nearest_sample(h.captured, span.end, rate_hz).min(samples);
@@ -121,9 +113,7 @@ impl Ring {
         let found = end.saturating_sub(start);
         into.coverage = match self.format {
             Format::Imu { rate_hz } if rate_hz.is_finite() && rate_hz > 0.0 => {
-                let expected = (span.length().as_secs_f64() * f64::from(rate_hz))
-                    .round()
-                    .max(1.0);
+                let expected = (span.length().as_secs_f64() * f64::from(rate_hz)).round().max(1.0);
                 (found as f64 / expected).min(1.0) as f32
             }
             _ if found > 0 => 1.0,
@@ -165,9 +155,7 @@ fn nearest_sample(captured: Timestamp, t: Timestamp, rate_hz: u32) -> usize {
 
 /// How long `samples` last.
 fn sample_time(samples: usize, rate_hz: u32) -> Duration {
-    Duration::from_nanos(
-        u64::try_from(samples as u128 * NANOS / u128::from(rate_hz)).unwrap_or(u64::MAX),
-    )
+    Duration::from_nanos(u64::try_from(samples as u128 * NANOS / u128::from(rate_hz)).unwrap_or(u64::MAX))
 }
 
 fn half_period(rate_hz: u32) -> Duration {

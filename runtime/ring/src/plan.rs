@@ -15,9 +15,7 @@ pub struct WindowPlan {
 
 /// A plan that yields no windows.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "hop is zero, expected the time between window ends: set hop_s in the pack or the board file above zero"
-)]
+#[error("hop is zero, expected the time between window ends: set hop_s in the pack or the board file above zero")]
 pub struct PlanError;
 
 /// Yields the windows of one stream, each once, in order.
@@ -50,11 +48,7 @@ impl Planner {
         if hop == 0 {
             return Err(PlanError);
         }
-        let window = if plan.window.is_zero() {
-            plan.hop
-        } else {
-            plan.window
-        };
+        let window = if plan.window.is_zero() { plan.hop } else { plan.window };
         Ok(Self {
             window,
             hop,

@@ -24,9 +24,7 @@ pub enum RingError {
         capacity: Capacity,
     },
     /// Sound without a rate or without channels.
-    #[error(
-        "{stream}: {format}, expected a rate and a number of channels above zero: correct the source's format"
-    )]
+    #[error("{stream}: {format}, expected a rate and a number of channels above zero: correct the source's format")]
     NoSound {
         /// The stream.
         stream: StreamId,
@@ -39,9 +37,7 @@ pub enum RingError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
     /// It would not fit even into the empty ring.
-    #[error(
-        "{stream}: a frame of {found} bytes, the ring holds {capacity}: give the stream a longer history"
-    )]
+    #[error("{stream}: a frame of {found} bytes, the ring holds {capacity}: give the stream a longer history")]
     TooLarge {
         /// The stream.
         stream: StreamId,
@@ -51,9 +47,7 @@ pub enum PushError {
         capacity: usize,
     },
     /// Its size contradicts the stream's format.
-    #[error(
-        "{stream}: a frame of {found} bytes, expected {expected}: the source does not keep to its format"
-    )]
+    #[error("{stream}: a frame of {found} bytes, expected {expected}: the source does not keep to its format")]
     WrongSize {
         /// The stream.
         stream: StreamId,
@@ -169,9 +163,7 @@ impl Ring {
             self.counters.refused += 1;
             return Err(e);
         }
-        let floor = self
-            .last
-            .map_or(Timestamp::ZERO, |t| t.after(Duration::from_nanos(1)));
+        let floor = self.last.map_or(Timestamp::ZERO, |t| t.after(Duration::from_nanos(1)));
         let repaired = captured < floor;
         let captured = captured.max(floor);
         let mut overwritten = 0;

@@ -45,10 +45,7 @@ impl Model {
 
     /// Sample by sample: one belongs to the span in which its middle lies, `start < middle <= end`.
     fn cut_sound(&self, span: Span, rate_hz: u32) -> Vec<Vec<u8>> {
-        let (start, end) = (
-            i128::from(span.start.as_nanos()),
-            i128::from(span.end.as_nanos()),
-        );
+        let (start, end) = (i128::from(span.start.as_nanos()), i128::from(span.end.as_nanos()));
         let mut frames = Vec::new();
         for (time, data) in &self.held {
             let twice_after = |t: i128| 2 * (t - i128::from(*time)) * i128::from(rate_hz);
@@ -199,15 +196,7 @@ fn refusals_name_both_sizes_and_change_nothing() {
         unit: sensebind_core::ThermalUnit::KelvinPerCount(0.01),
         rate_hz: 9.0,
     };
-    let mut ring = Ring::new(
-        StreamId::new("/ir"),
-        format,
-        Capacity {
-            bytes: 16,
-            frames: 4,
-        },
-    )
-    .unwrap();
+    let mut ring = Ring::new(StreamId::new("/ir"), format, Capacity { bytes: 16, frames: 4 }).unwrap();
     ring.push(Timestamp::from_nanos(5), &[1; 8]).unwrap();
     let e = ring.push(Timestamp::from_nanos(6), &[1; 7]).unwrap_err();
     assert_eq!(
@@ -222,15 +211,7 @@ fn refusals_name_both_sizes_and_change_nothing() {
         layout: PixelLayout::Jpeg,
         rate_hz: 10.0,
     };
-    let mut ring = Ring::new(
-        StreamId::new("/cam"),
-        format,
-        Capacity {
-            bytes: 16,
-            frames: 4,
-        },
-    )
-    .unwrap();
+    let mut ring = Ring::new(StreamId::new("/cam"), format, Capacity { bytes: 16, frames: 4 }).unwrap();
     ring.push(Timestamp::from_nanos(5), &[1; 16]).unwrap();
     assert!(matches!(
         ring.push(Timestamp::from_nanos(6), &[1; 17]),
@@ -245,11 +226,7 @@ fn refusals_name_both_sizes_and_change_nothing() {
         Err(PushError::WrongSize { found: 0, .. })
     ));
     assert_eq!(
-        (
-            ring.held(),
-            ring.counters().overwritten,
-            ring.counters().refused
-        ),
+        (ring.held(), ring.counters().overwritten, ring.counters().refused),
         (1, 0, 2)
     );
 
@@ -258,15 +235,7 @@ fn refusals_name_both_sizes_and_change_nothing() {
         channels: 2,
         sample: AudioSample::I16,
     };
-    let mut ring = Ring::new(
-        StreamId::new("/mic"),
-        stereo,
-        Capacity {
-            bytes: 16,
-            frames: 4,
-        },
-    )
-    .unwrap();
+    let mut ring = Ring::new(StreamId::new("/mic"), stereo, Capacity { bytes: 16, frames: 4 }).unwrap();
     let e = ring.push(Timestamp::ZERO, &[0; 6]).unwrap_err();
     assert!(e.to_string().contains("a multiple of 4"), "{e}");
 }
@@ -279,15 +248,7 @@ fn impossible_rings_are_refused_with_words() {
         channels: 1,
         sample: AudioSample::I16,
     };
-    let e = Ring::new(
-        stream.clone(),
-        silent,
-        Capacity {
-            bytes: 10,
-            frames: 10,
-        },
-    )
-    .unwrap_err();
+    let e = Ring::new(stream.clone(), silent, Capacity { bytes: 10, frames: 10 }).unwrap_err();
     assert!(e.to_string().contains("rate"), "{e}");
     let wall = Format::Image {
         width: u32::MAX,
@@ -297,32 +258,12 @@ fn impossible_rings_are_refused_with_words() {
     };
     let capacity = Capacity::for_history(&wall, std::time::Duration::from_secs(4));
     assert!(Ring::new(stream.clone(), wall, capacity).is_err());
-    assert!(
-        Ring::new(
-            stream,
-            wall,
-            Capacity {
-                bytes: 0,
-                frames: 1
-            }
-        )
-        .is_err()
-    );
+    assert!(Ring::new(stream, wall, Capacity { bytes: 0, frames: 1 }).is_err());
 }
 
 #[test]
 fn a_ring_can_move_to_the_thread_that_reads_the_sensor() {
     fn moves<T: Send>(_: &T) {}
     let format = Format::Imu { rate_hz: 100.0 };
-    moves(
-        &Ring::new(
-            StreamId::new("/imu"),
-            format,
-            Capacity {
-                bytes: 24,
-                frames: 1,
-            },
-        )
-        .unwrap(),
-    );
+    moves(&Ring::new(StreamId::new("/imu"), format, Capacity { bytes: 24, frames: 1 }).unwrap());
 }

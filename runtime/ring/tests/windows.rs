@@ -76,16 +76,10 @@ fn less_than_one_and_a_half_samples_is_no_gap() {
     for (second, pause_us, full) in [(0u64, 175u64, true), (2, 200, false)] {
         let start = second * 1000 * MS;
         ring.push(Timestamp::from_nanos(start), &[0; 8000]).unwrap();
-        ring.push(
-            Timestamp::from_nanos(start + 500 * MS + pause_us * 1000),
-            &[0; 8000],
-        )
-        .unwrap();
+        ring.push(Timestamp::from_nanos(start + 500 * MS + pause_us * 1000), &[0; 8000])
+            .unwrap();
         ring.cut(
-            Span::new(
-                Timestamp::from_nanos(start),
-                Timestamp::from_nanos(start + 1000 * MS),
-            ),
+            Span::new(Timestamp::from_nanos(start), Timestamp::from_nanos(start + 1000 * MS)),
             &mut w,
         );
         assert_eq!(w.coverage == 1.0, full, "{}", w.coverage);
@@ -98,9 +92,7 @@ fn adjoining_windows_share_no_sample_and_lose_none_though_times_are_rounded() {
     let (mut ring, mut w) = ring(sound(44_100), 4);
     let mut n = 0u64;
     while n < 44_100 * 3 {
-        let data: Vec<u8> = (n..n + 367)
-            .flat_map(|i| (i as u16).to_le_bytes())
-            .collect();
+        let data: Vec<u8> = (n..n + 367).flat_map(|i| (i as u16).to_le_bytes()).collect();
         ring.push(Timestamp::from_nanos(n * 1_000_000_000 / 44_100), &data)
             .unwrap();
         n += 367;
@@ -147,10 +139,7 @@ fn the_ring_says_up_to_when_it_is_complete() {
     mic.push(Timestamp::from_nanos(333_333_333), &vec![0; 2 * 16_000 / 2])
         .unwrap();
     let end = mic.latest_end().unwrap();
-    assert!(
-        end >= Timestamp::from_nanos(833_333_334)
-            && end < Timestamp::from_nanos(833_333_333 + 62_500 / 2 + 1)
-    );
+    assert!(end >= Timestamp::from_nanos(833_333_334) && end < Timestamp::from_nanos(833_333_333 + 62_500 / 2 + 1));
     let (mut cam, _) = ring(CAMERA, 4);
     cam.push(at(100), &[0; 4]).unwrap();
     assert_eq!(cam.latest_end(), Some(Timestamp::from_nanos(100 * MS + 1)));
@@ -199,10 +188,7 @@ fn a_gap_is_passed_over_and_counted() {
         cam.push(at(ms), &[0; 4]).unwrap();
     }
     // Windows of single pictures are one hop long: 1500 holds data, 2000 to 9500 do not, 10000 does.
-    assert_eq!(
-        drain(&mut p, &mut cam, at(10_301)),
-        [(1000, 1500), (9500, 10_000)]
-    );
+    assert_eq!(drain(&mut p, &mut cam, at(10_301)), [(1000, 1500), (9500, 10_000)]);
     assert_eq!(p.skipped(), 16);
     // Silence that the source vouches for moves the planner on as well.
     assert_eq!(drain(&mut p, &mut cam, at(12_000)), [(10_000, 10_500)]);
@@ -231,12 +217,7 @@ fn a_hop_of_zero_is_refused() {
         window: Duration::from_secs(1),
         hop: Duration::ZERO,
     };
-    assert!(
-        Planner::new(plan)
-            .unwrap_err()
-            .to_string()
-            .contains("hop_s")
-    );
+    assert!(Planner::new(plan).unwrap_err().to_string().contains("hop_s"));
 }
 
 proptest! {

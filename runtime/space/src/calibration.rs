@@ -16,9 +16,7 @@ pub enum CalibrationError {
         found: SpaceId,
     },
     /// Dividing by it makes no sense.
-    #[error(
-        "calibration: {sense} temperature is {found}, expected a finite number above 0: calibrate again"
-    )]
+    #[error("calibration: {sense} temperature is {found}, expected a finite number above 0: calibrate again")]
     Temperature {
         /// The sense.
         sense: Sense,
@@ -26,9 +24,7 @@ pub enum CalibrationError {
         found: f32,
     },
     /// Subtracting it makes no sense.
-    #[error(
-        "calibration: {sense} background of {label:?} is {found}, expected a finite number: calibrate again"
-    )]
+    #[error("calibration: {sense} background of {label:?} is {found}, expected a finite number: calibrate again")]
     Background {
         /// The sense.
         sense: Sense,

@@ -79,10 +79,7 @@ impl Detector {
         let labels = set.entries().to_vec();
         let track = |l: &Label| {
             let heard = Sense::ALL.into_iter().filter(|&s| l.perceived_by(s));
-            let patience = heard
-                .map(|s| rules.sense(s).stale)
-                .max()
-                .unwrap_or_default();
+            let patience = heard.map(|s| rules.sense(s).stale).max().unwrap_or_default();
             Track::new(l.name.clone(), l.rules, patience)
         };
         Self {

@@ -52,17 +52,14 @@ impl Fusion {
     /// Takes one window's scores in. False when it is not later than the stream's last one: it then changes nothing.
     pub(crate) fn hear(&mut self, scored: &Scored) -> bool {
         let rules = self.rules.sense(scored.sense);
-        let voice = self
-            .voices
-            .entry(scored.stream.clone())
-            .or_insert_with(|| Voice {
-                sense: scored.sense,
-                rules,
-                span: Span::default(),
-                recent: VecDeque::new(),
-                scores: Vec::new(),
-                fresh: false,
-            });
+        let voice = self.voices.entry(scored.stream.clone()).or_insert_with(|| Voice {
+            sense: scored.sense,
+            rules,
+            span: Span::default(),
+            recent: VecDeque::new(),
+            scores: Vec::new(),
+            fresh: false,
+        });
         if !voice.recent.is_empty() {
             if scored.span.end <= voice.span.end {
                 return false;
@@ -82,20 +79,14 @@ impl Fusion {
         voice.fresh = true;
         voice.scores.clear();
         let recent = &voice.recent;
-        voice.scores.extend(
-            (0..scored.scores.len())
-                .map(|i| median(recent.iter().filter_map(|r| r.get(i).copied()))),
-        );
+        voice
+            .scores
+            .extend((0..scored.scores.len()).map(|i| median(recent.iter().filter_map(|r| r.get(i).copied()))));
         true
     }
 
     /// Fuses label `i` at step `now` from the streams that `listens` admits; `None` when none of them has news.
-    pub(crate) fn fuse(
-        &self,
-        i: usize,
-        now: Timestamp,
-        listens: impl Fn(Sense) -> bool,
-    ) -> Option<Fused> {
+    pub(crate) fn fuse(&self, i: usize, now: Timestamp, listens: impl Fn(Sense) -> bool) -> Option<Fused> {
         let mut best: BTreeMap<Sense, f32> = BTreeMap::new();
         let (mut news, mut confirmed) = (false, false);
         let mut loudest: Option<(f32, Span)> = None;

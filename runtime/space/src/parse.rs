@@ -118,9 +118,7 @@ pub(crate) fn parse(text: &str) -> Result<PromptFile, PromptError> {
         let label = read.phrase("event.label", &e.label)?;
         let line = read.line(&e.label);
         if let Some(first) = lines.insert(label.clone(), line) {
-            let remedy = format!(
-                "line {first} has it already: rename one, or list both phrasings under one label"
-            );
+            let remedy = format!("line {first} has it already: rename one, or list both phrasings under one label");
             return Err(read.error(
                 &e.label,
                 "event.label",
@@ -183,20 +181,8 @@ impl Reader<'_> {
         line_of(self.text, at.span().start.min(self.text.len()))
     }
 
-    fn error<T>(
-        &self,
-        at: &Spanned<T>,
-        key: &str,
-        found: String,
-        expected: &str,
-        remedy: &str,
-    ) -> PromptError {
-        let (line, key, expected, remedy) = (
-            self.line(at),
-            key.to_owned(),
-            expected.to_owned(),
-            remedy.to_owned(),
-        );
+    fn error<T>(&self, at: &Spanned<T>, key: &str, found: String, expected: &str, remedy: &str) -> PromptError {
+        let (line, key, expected, remedy) = (self.line(at), key.to_owned(), expected.to_owned(), remedy.to_owned());
         PromptError::Value {
             line,
             key,
@@ -214,11 +200,7 @@ impl Reader<'_> {
         Ok(text.to_owned())
     }
 
-    fn phrases(
-        &self,
-        key: &str,
-        list: &Spanned<Vec<Spanned<String>>>,
-    ) -> Result<Vec<String>, PromptError> {
+    fn phrases(&self, key: &str, list: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<String>, PromptError> {
         if list.get_ref().is_empty() {
             return Err(self.error(
                 list,
@@ -278,13 +260,7 @@ impl Reader<'_> {
         }
     }
 
-    fn steps(
-        &self,
-        table: &str,
-        key: &str,
-        v: &Option<Spanned<i64>>,
-        default: usize,
-    ) -> Result<usize, PromptError> {
+    fn steps(&self, table: &str, key: &str, v: &Option<Spanned<i64>>, default: usize) -> Result<usize, PromptError> {
         match v {
             None => Ok(default),
             Some(v) if STEPS.contains(v.get_ref()) => Ok(*v.get_ref() as usize),
@@ -302,12 +278,7 @@ impl Reader<'_> {
         }
     }
 
-    fn rules(
-        &self,
-        table: &str,
-        base: EventRules,
-        o: &Overrides<'_>,
-    ) -> Result<EventRules, PromptError> {
+    fn rules(&self, table: &str, base: EventRules, o: &Overrides<'_>) -> Result<EventRules, PromptError> {
         let seconds = |key: &str, value: &Option<Spanned<f64>>, default: Duration| {
             self.number(table, key, value, 0.0..=DAY_S, default.as_secs_f64())
                 .map(Duration::from_secs_f64)
@@ -362,16 +333,9 @@ impl Reader<'_> {
         for (sense, raw) in raw {
             let Some(r) = raw else { continue };
             let (table, base) = (format!("detector.{sense}"), SenseRules::default());
-            let stale_s = self.number(
-                &table,
-                "stale_s",
-                &r.stale_s,
-                0.0..=DAY_S,
-                base.stale.as_secs_f64(),
-            )?;
+            let stale_s = self.number(&table, "stale_s", &r.stale_s, 0.0..=DAY_S, base.stale.as_secs_f64())?;
             let rules = SenseRules {
-                weight: self.number(&table, "weight", &r.weight, 0.0..=100.0, base.weight.into())?
-                    as f32,
+                weight: self.number(&table, "weight", &r.weight, 0.0..=100.0, base.weight.into())? as f32,
                 median: self.steps(&table, "median", &r.median, base.median)?,
                 min_coverage: self.number(
                     &table,
@@ -385,13 +349,7 @@ impl Reader<'_> {
             senses.insert(sense, rules);
         }
         Ok(DetectorRules {
-            floor: self.number(
-                "detector",
-                "floor",
-                &d.floor,
-                -100.0..=0.0,
-                base.floor.into(),
-            )? as f32,
+            floor: self.number("detector", "floor", &d.floor, -100.0..=0.0, base.floor.into())? as f32,
             update_step: self.number(
                 "detector",
                 "update_step",

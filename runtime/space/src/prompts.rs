@@ -70,9 +70,7 @@ pub enum PromptError {
     )]
     NoContrast,
     /// A phrase could not be turned into an embedding.
-    #[error(
-        "no embedding for the phrase {phrase:?}: the pack needs a text encoder, or this phrase in its cache"
-    )]
+    #[error("no embedding for the phrase {phrase:?}: the pack needs a text encoder, or this phrase in its cache")]
     NotEncoded {
         /// The phrase.
         phrase: String,

@@ -101,18 +101,11 @@ impl PromptSet {
                 name: e.label.clone(),
                 senses: e.senses.clone(),
                 rules: e.rules,
-                phrasings: e
-                    .prompts
-                    .iter()
-                    .map(|p| look_up(p))
-                    .collect::<Result<_, _>>()?,
+                phrasings: e.prompts.iter().map(|p| look_up(p)).collect::<Result<_, _>>()?,
             });
         }
         let contrast = match &file.contrast {
-            Some(own) => own
-                .iter()
-                .map(|p| look_up(p))
-                .collect::<Result<Vec<_>, _>>()?,
+            Some(own) => own.iter().map(|p| look_up(p)).collect::<Result<Vec<_>, _>>()?,
             None => default_contrast
                 .iter()
                 .map(|p| look_up(p))
@@ -180,11 +173,7 @@ impl PromptSet {
             })?;
             Ok::<f64, SpaceMismatch>(f64::from(logit_scale) * f64::from(cosine))
         };
-        let contrast = self
-            .contrast
-            .iter()
-            .map(logit)
-            .collect::<Result<Vec<_>, _>>()?;
+        let contrast = self.contrast.iter().map(logit).collect::<Result<Vec<_>, _>>()?;
         let background = log_sum_exp(contrast.iter().copied()) - (contrast.len() as f64).ln();
         let mut logits = Vec::with_capacity(self.labels.len());
         for label in &self.labels {
@@ -200,14 +189,12 @@ impl PromptSet {
                 out.push(0.0);
                 continue;
             }
-            let rivals =
-                self.labels
-                    .iter()
-                    .zip(&logits)
-                    .enumerate()
-                    .filter_map(|(j, (other, &l))| {
-                        (self.exclusive && j != i && other.perceived_by(sense)).then_some(l)
-                    });
+            let rivals = self
+                .labels
+                .iter()
+                .zip(&logits)
+                .enumerate()
+                .filter_map(|(j, (other, &l))| (self.exclusive && j != i && other.perceived_by(sense)).then_some(l));
             let mut score = logits[i] - log_sum_exp(std::iter::once(background).chain(rivals));
             if let Some(m) = measured {
                 score -= f64::from(m.background.get(&label.name).copied().unwrap_or(0.0));

@@ -86,13 +86,7 @@ impl Track {
 
     /// Lets time pass: silence makes an event fall, and a fall that lasted is an end. What comes out does not depend on
     /// how often this is called: a `Closed` now means that the next step is later still.
-    pub(crate) fn pass(
-        &mut self,
-        now: Timestamp,
-        kind: Now,
-        desk: &mut Desk,
-        out: &mut Vec<Event>,
-    ) {
+    pub(crate) fn pass(&mut self, now: Timestamp, kind: Now, desk: &mut Desk, out: &mut Vec<Event>) {
         let beyond = |since: Timestamp, limit: Duration| match kind {
             Now::Open => now.since(since) > limit,
             Now::Closed => now.since(since) >= limit && now > since,
@@ -114,13 +108,7 @@ impl Track {
     }
 
     /// Judges one step.
-    pub(crate) fn step(
-        &mut self,
-        now: Timestamp,
-        fused: Fused,
-        desk: &mut Desk,
-        out: &mut Vec<Event>,
-    ) {
+    pub(crate) fn step(&mut self, now: Timestamp, fused: Fused, desk: &mut Desk, out: &mut Vec<Event>) {
         self.last_step = Some(now);
         let hit = fused.score >= self.rules.on && fused.confirmed;
         if let Some(run) = &mut self.run {
@@ -186,8 +174,7 @@ impl Track {
             desk.reported += 1;
             run.id = desk.reported;
             Phase::Begin
-        } else if run.score - run.line_score >= desk.rules.update_step
-            || now.since(run.line) >= desk.rules.update_every
+        } else if run.score - run.line_score >= desk.rules.update_step || now.since(run.line) >= desk.rules.update_every
         {
             Phase::Update
         } else {
@@ -226,13 +213,7 @@ impl Run {
         }
     }
 
-    fn event(
-        &self,
-        phase: Phase,
-        end_ns: Option<Timestamp>,
-        label: &str,
-        space: &SpaceId,
-    ) -> Event {
+    fn event(&self, phase: Phase, end_ns: Option<Timestamp>, label: &str, space: &SpaceId) -> Event {
         Event {
             phase,
             id: self.id,

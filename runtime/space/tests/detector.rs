@@ -49,15 +49,8 @@ fn lines(events: &[Event]) -> Vec<String> {
             Phase::Update => "update",
             Phase::End => "end",
         };
-        let end = e
-            .end_ns
-            .map_or(String::new(), |t| t.as_secs_f64().to_string());
-        format!(
-            "{phase} {} {}-{end} {}",
-            e.id,
-            e.start_ns.as_secs_f64(),
-            e.score
-        )
+        let end = e.end_ns.map_or(String::new(), |t| t.as_secs_f64().to_string());
+        format!("{phase} {} {}-{end} {}", e.id, e.start_ns.as_secs_f64(), e.score)
     };
     events.iter().map(show).collect()
 }
@@ -67,10 +60,7 @@ const ONE_HIT: &str = "[detector]\nk = 1\nn = 1\nmerge_gap_s = 0\n";
 #[test]
 fn hysteresis_holds_between_on_and_off() {
     // Windows end at 1.0, 1.5, …; their centres are half a second earlier.
-    let (found, _) = trace(
-        detector(&["a"], ONE_HIT),
-        &[0.0, 1.9, 2.0, 0.6, 1.0, 0.4, 1.9, 0.0],
-    );
+    let (found, _) = trace(detector(&["a"], ONE_HIT), &[0.0, 1.9, 2.0, 0.6, 1.0, 0.4, 1.9, 0.0]);
     assert_eq!(found, ["begin 1 1.5- 2", "end 1 1.5-3 2"]);
 }
 
@@ -88,33 +78,19 @@ fn k_of_n_ignores_single_spikes_and_begins_at_the_first_hit() {
 fn a_short_pause_is_merged_and_a_long_one_is_not() {
     let rules = "[detector]\nk = 1\nn = 1\nmerge_gap_s = 1\n";
     // The pause lasts from the hit at 1.0 to the hit at 2.0: one second.
-    let (found, _) = trace(
-        detector(&["a"], rules),
-        &[3.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0],
-    );
+    let (found, _) = trace(detector(&["a"], rules), &[3.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0]);
     assert_eq!(found, ["begin 1 0.5- 3", "end 1 0.5-2 3"]);
-    let (found, _) = trace(
-        detector(&["a"], rules),
-        &[3.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0],
-    );
+    let (found, _) = trace(detector(&["a"], rules), &[3.0, 0.0, 0.0, 3.0, 0.0, 0.0, 0.0]);
     assert_eq!(
         found,
-        [
-            "begin 1 0.5- 3",
-            "end 1 0.5-1 3",
-            "begin 2 2- 3",
-            "end 2 2-2.5 3"
-        ]
+        ["begin 1 0.5- 3", "end 1 0.5-1 3", "begin 2 2- 3", "end 2 2-2.5 3"]
     );
 }
 
 #[test]
 fn short_events_are_not_reported() {
     let rules = "[detector]\nk = 1\nn = 1\nmerge_gap_s = 0\nmin_length_s = 1\n";
-    let (found, d) = trace(
-        detector(&["a"], rules),
-        &[3.0, 3.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0],
-    );
+    let (found, d) = trace(detector(&["a"], rules), &[3.0, 3.0, 0.0, 0.0, 3.0, 3.0, 3.0, 0.0]);
     assert_eq!(found, ["begin 1 2.5- 3", "end 1 2.5-4 3"]);
     assert_eq!(d.counters().too_short, 1);
 }
@@ -125,41 +101,23 @@ fn a_label_rests_after_an_event() {
     let (found, _) = trace(detector(&["a"], ONE_HIT), &scores);
     assert_eq!(
         found,
-        [
-            "begin 1 0.5- 3",
-            "end 1 0.5-1 3",
-            "begin 2 1.5- 3",
-            "end 2 1.5-3.5 3"
-        ]
+        ["begin 1 0.5- 3", "end 1 0.5-1 3", "begin 2 1.5- 3", "end 2 1.5-3.5 3"]
     );
     let rules = format!("{ONE_HIT}cooldown_s = 1.5\n");
     let (found, _) = trace(detector(&["a"], &rules), &scores);
     assert_eq!(
         found,
-        [
-            "begin 1 0.5- 3",
-            "end 1 0.5-1 3",
-            "begin 2 2.5- 3",
-            "end 2 2.5-3.5 3"
-        ]
+        ["begin 1 0.5- 3", "end 1 0.5-1 3", "begin 2 2.5- 3", "end 2 2.5-3.5 3"]
     );
 }
 
 #[test]
 fn updates_follow_a_risen_score_or_a_long_time() {
     let rules = format!("{ONE_HIT}update_step = 1\nupdate_every_s = 2\n");
-    let (found, _) = trace(
-        detector(&["a"], &rules),
-        &[3.0, 3.5, 4.0, 3.0, 3.0, 3.0, 3.0, 0.0],
-    );
+    let (found, _) = trace(detector(&["a"], &rules), &[3.0, 3.5, 4.0, 3.0, 3.0, 3.0, 3.0, 0.0]);
     assert_eq!(
         found,
-        [
-            "begin 1 0.5- 3",
-            "update 1 0.5- 4",
-            "update 1 0.5- 4",
-            "end 1 0.5-4 4"
-        ]
+        ["begin 1 0.5- 3", "update 1 0.5- 4", "update 1 0.5- 4", "end 1 0.5-4 4"]
     );
 }
 
@@ -179,11 +137,7 @@ fn what_is_not_fit_to_be_judged_is_counted() {
     d.observe(&sound(1.0, 9.0), 0.49, &mut out);
     d.observe(&sound(1.5, 9.0), f32::NAN, &mut out);
     d.observe(&sound(2.0, f32::NAN), 1.0, &mut out);
-    d.observe(
-        &window("/mic", Sense::Audio, 2.5, &[9.0, 9.0]),
-        1.0,
-        &mut out,
-    );
+    d.observe(&window("/mic", Sense::Audio, 2.5, &[9.0, 9.0]), 1.0, &mut out);
     d.observe(&sound(3.0, 0.0), 1.0, &mut out);
     d.observe(&sound(3.0, 9.0), 1.0, &mut out);
     d.finish(Timestamp::from_nanos(3_000_000_000), &mut out);
@@ -205,10 +159,7 @@ fn senses_add_up_and_missing_ones_add_nothing() {
         .iter()
         .map(|e| (e.stream.as_str(), e.sense, e.score))
         .collect();
-    assert_eq!(
-        evidence,
-        [("/mic", Sense::Audio, 1.5), ("/ir", Sense::Thermal, 1.0)]
-    );
+    assert_eq!(evidence, [("/mic", Sense::Audio, 1.5), ("/ir", Sense::Thermal, 1.0)]);
     // Alone, each of them is below the threshold.
     let (found, _) = trace(detector(&["a"], ONE_HIT), &[1.5, 1.5]);
     assert!(found.is_empty());
@@ -245,10 +196,7 @@ fn the_strongest_stream_of_a_sense_counts_once() {
         d.observe(&window(stream, Sense::Audio, 1.0, &[score]), 1.0, &mut out);
     }
     d.advance(Timestamp::from_nanos(1_000_000_000), &mut out);
-    assert!(
-        out.is_empty(),
-        "1.9 is below 2, and two microphones are no two senses"
-    );
+    assert!(out.is_empty(), "1.9 is below 2, and two microphones are no two senses");
 }
 
 #[test]
@@ -325,27 +273,14 @@ fn a_dead_sense_leaves_the_event_to_the_others() {
 fn finishing_closes_all_and_nothing_follows() {
     let mut d = detector(&["a", "b"], ONE_HIT);
     let mut out = Vec::new();
-    d.observe(
-        &window("/mic", Sense::Audio, 1.0, &[3.0, 4.0]),
-        1.0,
-        &mut out,
-    );
+    d.observe(&window("/mic", Sense::Audio, 1.0, &[3.0, 4.0]), 1.0, &mut out);
     d.finish(Timestamp::from_nanos(800_000_000), &mut out);
     assert_eq!(
         lines(&out),
-        [
-            "begin 1 0.5- 3",
-            "begin 2 0.5- 4",
-            "end 1 0.5-0.8 3",
-            "end 2 0.5-0.8 4"
-        ]
+        ["begin 1 0.5- 3", "begin 2 0.5- 4", "end 1 0.5-0.8 3", "end 2 0.5-0.8 4"]
     );
     let told = out.len();
-    d.observe(
-        &window("/mic", Sense::Audio, 9.0, &[3.0, 4.0]),
-        1.0,
-        &mut out,
-    );
+    d.observe(&window("/mic", Sense::Audio, 9.0, &[3.0, 4.0]), 1.0, &mut out);
     d.advance(Timestamp::from_nanos(99_000_000_000), &mut out);
     d.finish(Timestamp::from_nanos(99_000_000_000), &mut out);
     assert_eq!(out.len(), told);

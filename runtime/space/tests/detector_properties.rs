@@ -7,11 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 const LABELS: [&str; 3] = ["a", "b", "c"];
-const STREAMS: [(&str, Sense); 3] = [
-    ("/cam", Sense::Image),
-    ("/ir", Sense::Thermal),
-    ("/mic", Sense::Audio),
-];
+const STREAMS: [(&str, Sense); 3] = [("/cam", Sense::Image), ("/ir", Sense::Thermal), ("/mic", Sense::Audio)];
 
 fn detector(rules: &str) -> Detector {
     let events: String = LABELS
@@ -27,7 +23,9 @@ fn rules() -> impl Strategy<Value = String> {
     (1usize..4, 0usize..3, 0u32..4, 0u32..4, 0u32..4).prop_map(|(k, more, length, gap, rest)| {
         let n = k + more;
         let [length, gap, rest] = [length, gap, rest].map(|x| f64::from(x) * 0.5);
-        format!("k = {k}\nn = {n}\nmin_length_s = {length}\nmerge_gap_s = {gap}\ncooldown_s = {rest}\nupdate_every_s = 2\n")
+        format!(
+            "k = {k}\nn = {n}\nmin_length_s = {length}\nmerge_gap_s = {gap}\ncooldown_s = {rest}\nupdate_every_s = 2\n"
+        )
     })
 }
 
@@ -45,17 +43,14 @@ fn steps() -> impl Strategy<Value = Vec<Vec<Scored>>> {
             .map(|(pause, rows)| {
                 end = end.after(Duration::from_millis(500 * pause));
                 let span = Span::ending(end, Duration::from_secs(1));
-                let heard = STREAMS
-                    .iter()
-                    .zip(rows)
-                    .filter_map(|(&(stream, sense), row)| {
-                        Some(Scored {
-                            stream: StreamId::new(stream),
-                            sense,
-                            span,
-                            scores: row?,
-                        })
-                    });
+                let heard = STREAMS.iter().zip(rows).filter_map(|(&(stream, sense), row)| {
+                    Some(Scored {
+                        stream: StreamId::new(stream),
+                        sense,
+                        span,
+                        scores: row?,
+                    })
+                });
                 heard.collect()
             })
             .collect()
@@ -63,20 +58,10 @@ fn steps() -> impl Strategy<Value = Vec<Vec<Scored>>> {
 }
 
 fn end_of(steps: &[Vec<Scored>]) -> Timestamp {
-    steps
-        .iter()
-        .flatten()
-        .map(|s| s.span.end)
-        .max()
-        .unwrap_or_default()
+    steps.iter().flatten().map(|s| s.span.end).max().unwrap_or_default()
 }
 
-fn run(
-    rules: &str,
-    steps: &[Vec<Scored>],
-    reversed: bool,
-    advance: impl Fn(usize) -> bool,
-) -> Vec<Event> {
+fn run(rules: &str, steps: &[Vec<Scored>], reversed: bool, advance: impl Fn(usize) -> bool) -> Vec<Event> {
     let mut d = detector(rules);
     let mut out = Vec::new();
     for (i, step) in steps.iter().enumerate() {

@@ -38,31 +38,18 @@ fn reads_every_part_of_the_file() {
     assert!(!f.exclusive);
     assert_eq!(f.space, Some(SpaceId::new("starter-1")));
     assert_eq!(
-        f.events[0]
-            .senses
-            .iter()
-            .flatten()
-            .copied()
-            .collect::<Vec<_>>(),
+        f.events[0].senses.iter().flatten().copied().collect::<Vec<_>>(),
         [Sense::Audio, Sense::Thermal]
     );
     assert_eq!((f.events[0].rules.on, f.events[0].rules.k), (3.0, 1));
     assert_eq!(f.events[0].rules.cooldown, Duration::from_millis(1500));
-    assert_eq!(
-        (f.events[1].rules.on, f.events[1].senses.clone()),
-        (2.5, None)
-    );
+    assert_eq!((f.events[1].rules.on, f.events[1].senses.clone()), (2.5, None));
     assert_eq!(f.detector.update_every, Duration::from_secs(5));
     assert_eq!(f.detector.sense(Sense::Audio).weight, 0.5);
     assert_eq!(f.detector.sense(Sense::Image).weight, 1.0);
     assert_eq!(
         f.phrases(),
-        [
-            "crackle of a fire",
-            "flames burning",
-            "a person falls",
-            "silence"
-        ]
+        ["crackle of a fire", "flames burning", "a person falls", "silence"]
     );
 }
 

@@ -49,10 +49,7 @@ fn scores(set: &PromptSet, sense: Sense) -> Vec<f32> {
 fn assert_near(found: &[f32], expected: &[f64]) {
     assert_eq!(found.len(), expected.len());
     for (f, e) in found.iter().zip(expected) {
-        assert!(
-            (f64::from(*f) - e).abs() < 1e-4,
-            "{found:?} against {expected:?}"
-        );
+        assert!((f64::from(*f) - e).abs() < 1e-4, "{found:?} against {expected:?}");
     }
 }
 
@@ -61,10 +58,7 @@ fn without_rivals_a_score_weighs_the_best_phrasing_against_the_mean_contrast() {
     // b = ln((e^1 + e^3) / 2) = 2.433781; fire: 8 - b, rain: 5 - b; sound does not perceive falls.
     let b = ((1f64.exp() + 3f64.exp()) / 2.0).ln();
     assert_near(&scores(&set(false), Sense::Audio), &[8.0 - b, 5.0 - b, 0.0]);
-    assert_near(
-        &scores(&set(false), Sense::Imu),
-        &[8.0 - b, 5.0 - b, 9.0 - b],
-    );
+    assert_near(&scores(&set(false), Sense::Imu), &[8.0 - b, 5.0 - b, 9.0 - b]);
 }
 
 #[test]
@@ -99,10 +93,7 @@ fn repeating_the_contrast_changes_nothing() {
     };
     let one = PromptSet::new(&file, &["quiet"], embed).unwrap();
     let ten = PromptSet::new(&file, &["quiet"; 10], embed).unwrap();
-    assert_near(
-        &scores(&ten, Sense::Audio),
-        &[f64::from(scores(&one, Sense::Audio)[0])],
-    );
+    assert_near(&scores(&ten, Sense::Audio), &[f64::from(scores(&one, Sense::Audio)[0])]);
 }
 
 #[test]
@@ -146,9 +137,7 @@ fn calibration_subtracts_the_background_and_divides_by_the_temperature() {
 fn another_space_is_refused_and_leaves_no_scores() {
     let stranger = Embedding::new(SpaceId::new("t"), vec![1.0, 0.0]).unwrap();
     let mut out = vec![1.0];
-    let e = set(true)
-        .score(Sense::Audio, 10.0, &stranger, &mut out)
-        .unwrap_err();
+    let e = set(true).score(Sense::Audio, 10.0, &stranger, &mut out).unwrap_err();
     assert_eq!(
         e.to_string(),
         "a vector of space t (2 numbers) against space s (4 numbers): encode both with one pack"
@@ -169,12 +158,8 @@ fn extreme_logits_stay_finite() {
 /// has) and two labels lie close together, each label's windows fire its neighbour unless they compete.
 #[test]
 fn competition_keeps_a_look_alike_from_firing() {
-    let [crackle, rain, quiet] = [
-        [1.0, 0.9, 0.5, 0.0],
-        [1.0, 0.5, 0.9, 0.0],
-        [1.0, -0.3, -0.3, 0.9],
-    ]
-    .map(|v| vector(&v));
+    let [crackle, rain, quiet] =
+        [[1.0, 0.9, 0.5, 0.0], [1.0, 0.5, 0.9, 0.0], [1.0, -0.3, -0.3, 0.9]].map(|v| vector(&v));
     let embed = |p: &str| {
         Some(match p {
             "crackle" => crackle.clone(),
@@ -206,10 +191,7 @@ fn zero_shot_ranks_by_the_best_phrasing() {
         [with_cosine(0.7, 3)],
     );
     let ranking = zero_shot(&w, &[("b", &b), ("a", &a), ("none", &[]), ("c", &c)]).unwrap();
-    assert_eq!(
-        ranking.iter().map(|r| r.label).collect::<Vec<_>>(),
-        ["a", "c", "b"]
-    );
+    assert_eq!(ranking.iter().map(|r| r.label).collect::<Vec<_>>(), ["a", "c", "b"]);
     assert!((ranking[0].cosine - 0.7).abs() < 1e-6);
     let stranger = [Embedding::new(SpaceId::new("t"), vec![1.0]).unwrap()];
     assert!(zero_shot(&w, &[("x", &stranger)]).is_err());

@@ -10,10 +10,7 @@ use crate::numeric::ramp;
 pub(super) fn dog(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let seed = stretch.seed;
     let pitch_hz = draw.range(260.0, 620.0);
-    let weights: [f32; 9] = formants(
-        pitch_hz,
-        &[(pitch_hz * 1.6, pitch_hz, 0.6), (1700.0, 500.0, 0.25)],
-    );
+    let weights: [f32; 9] = formants(pitch_hz, &[(pitch_hz * 1.6, pitch_hz, 0.6), (1700.0, 500.0, 0.25)]);
     let (from_s, to_s) = stretch.span_s();
     for (beat, at_s) in beats(Happening::Dog, seed).between(from_s - 0.4, to_s) {
         let length = 0.14 + 0.12 * unit_at(seed, beat as u64);
@@ -37,11 +34,7 @@ pub(super) fn rooster(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let pitch_hz = draw.range(480.0, 640.0);
     let weights: [f32; 9] = formants(
         pitch_hz * 1.5,
-        &[
-            (1900.0, 700.0, 0.5),
-            (3200.0, 800.0, 0.25),
-            (pitch_hz, 500.0, 0.25),
-        ],
+        &[(1900.0, 700.0, 0.5), (3200.0, 800.0, 0.25), (pitch_hz, 500.0, 0.25)],
     );
     // Cock - a - doodle - doo: three short calls and a long one that sinks.
     let pitch = [

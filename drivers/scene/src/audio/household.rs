@@ -53,8 +53,7 @@ pub(super) fn door(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         // The slam, with a rattle of the latch.
         stretch.once(at_s + 0.06, 0.4, |since, sample| {
             let boom = decay(since / 0.09) * sin_turns(f64::from(since) * boom_hz);
-            let knock = decay(since / 0.025)
-                * (smooth(seed, sample as f64 * 0.12) + 0.3 * white(seed ^ 1, sample));
+            let knock = decay(since / 0.025) * (smooth(seed, sample as f64 * 0.12) + 0.3 * white(seed ^ 1, sample));
             let latch = if since > 0.05 {
                 decay((since - 0.05) / 0.008) * 0.35 * sin_turns(f64::from(since) * 2700.0)
             } else {
@@ -66,8 +65,7 @@ pub(super) fn door(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         stretch.once(at_s + 0.3, 0.75, |since, _| {
             let shape = ramp(0.0, 0.1, since) * (1.0 - ramp(0.5, 0.75, since));
             let at = f64::from(since);
-            let phase =
-                at * creak_hz * (1.0 + 0.5 * at) + 0.25 * f64::from(smooth(seed ^ 2, at * 25.0));
+            let phase = at * creak_hz * (1.0 + 0.5 * at) + 0.25 * f64::from(smooth(seed ^ 2, at * 25.0));
             0.8 * shape * harmonics(phase, &weights)
         });
     }
@@ -85,11 +83,9 @@ pub(super) fn clock(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     for (beat, at_s) in beats(Happening::ClockTick, seed).between(from_s - 0.2, to_s) {
         let pitch_hz = if beat & 1 == 0 { tick_hz } else { tock_hz };
         stretch.once(at_s, 0.12, |since, sample| {
-            let ring = decay(since / fading_s)
-                * (sin_turns(f64::from(since) * pitch_hz) + 0.5 * white(seed, sample));
+            let ring = decay(since / fading_s) * (sin_turns(f64::from(since) * pitch_hz) + 0.5 * white(seed, sample));
             let again = if since > 0.02 {
-                0.45 * decay((since - 0.02) / fading_s)
-                    * sin_turns(f64::from(since) * pitch_hz * 1.3)
+                0.45 * decay((since - 0.02) / fading_s) * sin_turns(f64::from(since) * pitch_hz * 1.3)
             } else {
                 0.0
             };

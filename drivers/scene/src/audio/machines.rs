@@ -24,13 +24,10 @@ pub(super) fn siren(stretch: &mut Stretch<'_>, draw: &mut Draw) {
             let note_s = 0.55;
             let round = (t_s / (2.0 * note_s)).floor();
             let rest = t_s - round * 2.0 * note_s;
-            round * note_s * (note_low + note_high)
-                + rest.min(note_s) * note_low
-                + (rest - note_s).max(0.0) * note_high
+            round * note_s * (note_low + note_high) + rest.min(note_s) * note_low + (rest - note_s).max(0.0) * note_high
         } else {
             let (middle, half) = ((low_hz + high_hz) / 2.0, (high_hz - low_hz) / 2.0);
-            t_s * middle
-                - half * sweep_s / core::f64::consts::TAU * f64::from(cos_turns(t_s / sweep_s))
+            t_s * middle - half * sweep_s / core::f64::consts::TAU * f64::from(cos_turns(t_s / sweep_s))
         };
         0.9 * harmonics(phase, &weights)
     });
@@ -39,8 +36,7 @@ pub(super) fn siren(stretch: &mut Stretch<'_>, draw: &mut Draw) {
 pub(super) fn engine(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let seed = stretch.seed;
     let turn_hz = f64::from(draw.range(26.0, 58.0));
-    let weights: [f32; 20] =
-        core::array::from_fn(|index| draw.range(0.3, 1.0) * 0.5 / (1.0 + 0.35 * index as f32));
+    let weights: [f32; 20] = core::array::from_fn(|index| draw.range(0.3, 1.0) * 0.5 / (1.0 + 0.35 * index as f32));
     stretch.throughout(|t_s, _| {
         let phase = t_s * turn_hz + 0.08 * f64::from(smooth(seed, t_s * 4.0));
         let stroke = sin_turns(phase);
@@ -57,9 +53,7 @@ pub(super) fn driven(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         let phase = t_s * hum_hz + 0.4 * f64::from(smooth(seed, t_s * 0.8));
         let rumble = 0.9 * smooth(seed ^ 1, t_s * 90.0) + 0.5 * smooth(seed ^ 2, t_s * 260.0);
         let bump = smooth(seed ^ 5, t_s * 3.0).max(0.0);
-        rumble * (0.6 + 0.5 * bump)
-            + 0.22 * harmonics(phase, &[1.0, 0.6, 0.3])
-            + tyre * smooth(seed ^ 3, t_s * 1100.0)
+        rumble * (0.6 + 0.5 * bump) + 0.22 * harmonics(phase, &[1.0, 0.6, 0.3]) + tyre * smooth(seed ^ 3, t_s * 1100.0)
     });
 }
 
@@ -73,9 +67,7 @@ pub(super) fn helicopter(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         let slap = decay(turn * sharp);
         let air = smooth(seed, t_s * 420.0) + 0.5 * smooth(seed ^ 1, t_s * 1500.0);
         let thump = sin_turns(f64::from(turn) * 4.0);
-        slap * (0.9 * air + 0.7 * thump)
-            + 0.06 * sin_turns(t_s * whine_hz)
-            + 0.05 * white(seed ^ 2, sample)
+        slap * (0.9 * air + 0.7 * thump) + 0.06 * sin_turns(t_s * whine_hz) + 0.05 * white(seed ^ 2, sample)
     });
 }
 

@@ -40,8 +40,7 @@ pub(crate) fn render(
             (first_sample as i64 + out.len() as i64).min(end),
         );
         if from < to {
-            let slice = &mut out
-                [(from - first_sample as i64) as usize..(to - first_sample as i64) as usize];
+            let slice = &mut out[(from - first_sample as i64) as usize..(to - first_sample as i64) as usize];
             sound(occurrence, recordings, from - start, end - start, slice);
         }
     }
@@ -51,19 +50,12 @@ pub(crate) fn render(
 }
 
 /// Adds the samples of one occurrence from its sample `from` on; it is `length` samples long.
-fn sound(
-    occurrence: &Occurrence,
-    recordings: Option<&dyn Recordings>,
-    from: i64,
-    length: i64,
-    out: &mut [f32],
-) {
+fn sound(occurrence: &Occurrence, recordings: Option<&dyn Recordings>, from: i64, length: i64, out: &mut [f32]) {
     let mut draw = Draw::new(occurrence.seed, 31);
     // Pressure falls with distance; loud things are heard from further away.
     let gain = 0.55 / draw.range(1.0, 4.0);
     let mut voice = vec![0.0; out.len()];
-    let clip = recordings
-        .and_then(|recordings| recordings.clip(occurrence.happening, mix(occurrence.seed, 1)));
+    let clip = recordings.and_then(|recordings| recordings.clip(occurrence.happening, mix(occurrence.seed, 1)));
     match clip {
         Some(clip) if !clip.is_empty() => {
             let offset = mix(occurrence.seed, 2) % clip.len() as u64;

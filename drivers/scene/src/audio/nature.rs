@@ -56,8 +56,7 @@ pub(super) fn sea(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         let swell = 0.5 + 0.5 * sin_turns(t_s / swell_s + late);
         let swell = 0.25 + 0.75 * swell * swell;
         let body = smooth(seed, t_s * 1300.0) + 0.6 * smooth(seed ^ 1, t_s * 350.0);
-        let foam =
-            0.45 * swell * (white(seed ^ 2, sample) + white(seed ^ 2, sample.wrapping_sub(1)));
+        let foam = 0.45 * swell * (white(seed ^ 2, sample) + white(seed ^ 2, sample.wrapping_sub(1)));
         loud * swell * (body + foam)
     });
 }

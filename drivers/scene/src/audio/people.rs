@@ -17,9 +17,8 @@ pub(super) fn walking(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         let uneven = if step & 1 == 0 { 1.0 } else { 0.85 };
         stretch.once(at_s, 0.22, |since, sample| {
             let heel = decay(since / 0.035) * sin_turns(f64::from(since) * thud_hz);
-            let click = hard
-                * decay(since / 0.012)
-                * (sin_turns(f64::from(since) * click_hz) + 0.6 * white(seed, sample));
+            let click =
+                hard * decay(since / 0.012) * (sin_turns(f64::from(since) * click_hz) + 0.6 * white(seed, sample));
             let sole = if since > 0.07 {
                 0.3 * decay((since - 0.07) / 0.03) * smooth(seed ^ 1, sample as f64 * 0.3)
             } else {
@@ -36,11 +35,7 @@ pub(super) fn falling(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let voice_hz = draw.range(170.0, 340.0);
     let cry: [f32; 14] = formants(
         voice_hz,
-        &[
-            (750.0, 250.0, 0.5),
-            (1250.0, 250.0, 0.3),
-            (2700.0, 400.0, 0.12),
-        ],
+        &[(750.0, 250.0, 0.5), (1250.0, 250.0, 0.3), (2700.0, 400.0, 0.12)],
     );
     let (from_s, to_s) = stretch.span_s();
     for (_, at_s) in beats(Happening::PersonFalling, seed).between(from_s - 1.4, to_s) {
@@ -90,23 +85,14 @@ pub(super) fn talking(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         let pitch_hz = voice_hz * (0.85 + 0.4 * unit_at(own, 2));
         let weights: [f32; 28] = formants(
             pitch_hz,
-            &[
-                (vowel[0], 90.0, 0.6),
-                (vowel[1], 120.0, 0.35),
-                (vowel[2], 180.0, 0.15),
-            ],
+            &[(vowel[0], 90.0, 0.6), (vowel[1], 120.0, 0.35), (vowel[2], 180.0, 0.15)],
         );
-        let pitch = [
-            (0.0, pitch_hz * 1.05),
-            (0.25, pitch_hz * 0.92),
-            (1.0, pitch_hz * 0.9),
-        ];
+        let pitch = [(0.0, pitch_hz * 1.05), (0.25, pitch_hz * 0.92), (1.0, pitch_hz * 0.9)];
         let hissing = unit_at(own, 3) < 0.35;
         stretch.once(at_s, 0.24, |since, _| {
             let shape = ramp(0.02, 0.06, since) * (1.0 - ramp(0.14, 0.23, since));
             let start = if hissing {
-                0.35 * (1.0 - ramp(0.02, 0.07, since))
-                    * band(seed ^ 5, f64::from(since), 5000.0, 1500.0)
+                0.35 * (1.0 - ramp(0.02, 0.07, since)) * band(seed ^ 5, f64::from(since), 5000.0, 1500.0)
             } else {
                 0.0
             };
@@ -120,36 +106,22 @@ pub(super) fn sneezing(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let voice_hz = draw.range(180.0, 380.0);
     let weights: [f32; 16] = formants(
         voice_hz,
-        &[
-            (800.0, 200.0, 0.4),
-            (1300.0, 250.0, 0.3),
-            (2600.0, 400.0, 0.1),
-        ],
+        &[(800.0, 200.0, 0.4), (1300.0, 250.0, 0.3), (2600.0, 400.0, 0.1)],
     );
     let hiss_hz = f64::from(draw.range(2600.0, 4200.0));
     let (from_s, to_s) = stretch.span_s();
     for (_, at_s) in beats(Happening::Sneeze, seed).between(from_s - 0.5, to_s + 0.4) {
-        let gasp = [
-            (0.0, voice_hz * 0.9),
-            (0.28, voice_hz * 1.35),
-            (1.0, voice_hz * 1.4),
-        ];
+        let gasp = [(0.0, voice_hz * 0.9), (0.28, voice_hz * 1.35), (1.0, voice_hz * 1.4)];
         stretch.once(at_s - 0.3, 0.28, |since, _| {
             let shape = ramp(0.0, 0.15, since) * (1.0 - ramp(0.24, 0.28, since));
             shape
-                * (0.25 * harmonics(glide(&gasp, since), &weights)
-                    + 0.1 * band(seed, f64::from(since), 1500.0, 800.0))
+                * (0.25 * harmonics(glide(&gasp, since), &weights) + 0.1 * band(seed, f64::from(since), 1500.0, 800.0))
         });
-        let shout = [
-            (0.0, voice_hz * 1.5),
-            (0.3, voice_hz * 0.8),
-            (1.0, voice_hz * 0.8),
-        ];
+        let shout = [(0.0, voice_hz * 1.5), (0.3, voice_hz * 0.8), (1.0, voice_hz * 0.8)];
         stretch.once(at_s, 0.42, |since, sample| {
             let burst = ramp(0.0, 0.008, since) * decay(since / 0.09);
             let voiced = ramp(0.03, 0.07, since) * (1.0 - ramp(0.15, 0.35, since));
-            let air =
-                band(seed ^ 1, f64::from(since), hiss_hz, 1700.0) + 0.4 * white(seed ^ 2, sample);
+            let air = band(seed ^ 1, f64::from(since), hiss_hz, 1700.0) + 0.4 * white(seed ^ 2, sample);
             1.3 * burst * air + 0.4 * voiced * harmonics(glide(&shout, since), &weights)
         });
     }
@@ -160,11 +132,7 @@ pub(super) fn crying(stretch: &mut Stretch<'_>, draw: &mut Draw) {
     let voice_hz = draw.range(360.0, 520.0);
     let weights: [f32; 12] = formants(
         voice_hz,
-        &[
-            (1150.0, 300.0, 0.55),
-            (voice_hz, 200.0, 0.35),
-            (3100.0, 600.0, 0.3),
-        ],
+        &[(1150.0, 300.0, 0.55), (voice_hz, 200.0, 0.35), (3100.0, 600.0, 0.3)],
     );
     let tremble_hz = f64::from(draw.range(5.0, 8.0));
     let (from_s, to_s) = stretch.span_s();
@@ -178,8 +146,7 @@ pub(super) fn crying(stretch: &mut Stretch<'_>, draw: &mut Draw) {
         ];
         stretch.once(at_s, 0.78, |since, _| {
             let shape = ramp(0.0, 0.07, since) * (1.0 - ramp(0.6, 0.78, since));
-            let phase =
-                glide(&pitch, since) + 0.6 * f64::from(sin_turns(f64::from(since) * tremble_hz));
+            let phase = glide(&pitch, since) + 0.6 * f64::from(sin_turns(f64::from(since) * tremble_hz));
             let rough = 1.0 + 0.25 * smooth(seed, f64::from(since) * 90.0);
             0.8 * shape * rough * harmonics(phase, &weights)
         });

@@ -67,13 +67,7 @@ pub(super) fn formants<const N: usize>(pitch_hz: f32, peaks: &[(f32, f32, f32)])
 }
 
 /// Short rings scattered at random, about `rate_hz` a second, each of pitch `pitch_hz` and dying within `fading_s`.
-pub(super) fn grains(
-    stretch: &mut Stretch<'_>,
-    seed: u64,
-    rate_hz: f64,
-    pitch_hz: (f32, f32),
-    fading_s: (f32, f32),
-) {
+pub(super) fn grains(stretch: &mut Stretch<'_>, seed: u64, rate_hz: f64, pitch_hz: (f32, f32), fading_s: (f32, f32)) {
     let (from_s, to_s) = stretch.span_s();
     let longest_s = f64::from(fading_s.1) * 5.0;
     // One draw for every cell of time; half of the cells stay silent.
@@ -86,8 +80,7 @@ pub(super) fn grains(
             continue;
         }
         let start_s = (cell as f64 + f64::from(unit_at(own, 1))) * cell_s;
-        let pitch =
-            f64::from(pitch_hz.0 + (pitch_hz.1 - pitch_hz.0) * unit_at(own, 2)).min(RATE * 0.48);
+        let pitch = f64::from(pitch_hz.0 + (pitch_hz.1 - pitch_hz.0) * unit_at(own, 2)).min(RATE * 0.48);
         let fading = fading_s.0 + (fading_s.1 - fading_s.0) * unit_at(own, 3);
         let loud = unit_at(own, 4);
         let loud = loud * loud * loud;

@@ -33,12 +33,7 @@ pub(crate) fn dog(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let spot = Look::rounded(patch_rgb, 300.5);
     let black = Look::new([0.06, 0.05, 0.05], 304.0);
     let hop = 0.03 * bark;
-    for (x, look) in [
-        (-0.34, dark_fur),
-        (0.24, dark_fur),
-        (-0.24, fur),
-        (0.34, fur),
-    ] {
+    for (x, look) in [(-0.34, dark_fur), (0.24, dark_fur), (-0.24, fur), (0.34, fur)] {
         brush.limb([x, 0.4 + hop], [x + 0.01, 0.04], 0.052, look);
         brush.limb([x + 0.01, 0.035], [x + 0.07, 0.03], 0.035, look);
     }
@@ -81,19 +76,9 @@ pub(crate) fn dog(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
             dark_fur,
         );
     } else {
-        brush.tilted(
-            head[0] - 0.09,
-            head[1] - 0.03,
-            [0.05, 0.13],
-            -0.04,
-            dark_fur,
-        );
+        brush.tilted(head[0] - 0.09, head[1] - 0.03, [0.05, 0.13], -0.04, dark_fur);
     }
-    let collar = [
-        draw.range(0.3, 0.95),
-        draw.range(0.05, 0.4),
-        draw.range(0.05, 0.9),
-    ];
+    let collar = [draw.range(0.3, 0.95), draw.range(0.05, 0.4), draw.range(0.05, 0.9)];
     brush.limb(
         [0.34, 0.66 + hop],
         [0.46, 0.6 + hop],
@@ -135,13 +120,7 @@ pub(crate) fn rooster(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         brush.limb(middle, tip, 0.026, plumage);
     }
     brush.ellipse(0.0, 0.29, [0.18, 0.125], feather);
-    brush.tilted(
-        -0.03,
-        0.3,
-        [0.12, 0.07],
-        -0.03,
-        Look::rounded(shade(tail, 1.5), 299.5),
-    );
+    brush.tilted(-0.03, 0.3, [0.12, 0.07], -0.03, Look::rounded(shade(tail, 1.5), 299.5));
     let head = [0.17 - 0.02 * crow, 0.51 + 0.05 * crow];
     brush.limb([0.1, 0.34], head, 0.06, Look::rounded(hackle, 302.0));
     brush.ellipse(

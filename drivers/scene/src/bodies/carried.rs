@@ -49,9 +49,7 @@ pub(crate) fn picked_up(cue: &Cue<'_>, scene: &mut Scene) {
     hand(cue, &mut draw, scene);
     if scene.blur == Blur::None {
         let drift = 0.008 * smooth(cue.seed ^ 3, cue.since_s * 2.0);
-        scene.blur = Blur::Ghosts(
-            [0.0, 0.2, 0.4, 0.6, 0.8, 1.0].map(|part| [drift * part, drift * part * 0.5]),
-        );
+        scene.blur = Blur::Ghosts([0.0, 0.2, 0.4, 0.6, 0.8, 1.0].map(|part| [drift * part, drift * part * 0.5]));
     }
 }
 
@@ -68,10 +66,7 @@ fn hand(cue: &Cue<'_>, draw: &mut Draw, scene: &mut Scene) {
     let side = draw.side();
     let away = Range::Metres(draw.range(0.12, 0.2));
     let grip = smooth(cue.seed ^ 9, cue.since_s * 1.5) * 0.012;
-    let (sin, cos) = (
-        sin_turns(f64::from(view.turns)),
-        cos_turns(f64::from(view.turns)),
-    );
+    let (sin, cos) = (sin_turns(f64::from(view.turns)), cos_turns(f64::from(view.turns)));
     let scenic = |x: f32, y: f32| {
         let x = if side > 0.0 { x } else { 1.333 - x };
         let (u, v) = (
@@ -102,12 +97,7 @@ fn hand(cue: &Cue<'_>, draw: &mut Draw, scene: &mut Scene) {
             0.082,
             Look::new(shade(tone, 0.6), 305.5),
         );
-        put(
-            [-0.12, y + 0.03],
-            [reach, y - 0.025],
-            0.074,
-            Look::new(tone, 306.5),
-        );
+        put([-0.12, y + 0.03], [reach, y - 0.025], 0.074, Look::new(tone, 306.5));
         put(
             [reach + 0.02, y - 0.03],
             [reach + 0.045, y - 0.03],
@@ -151,10 +141,7 @@ pub(crate) fn shaken(cue: &Cue<'_>, scene: &mut Scene) {
     let ghosts = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0].map(|step| {
         let at = start + step * 0.09;
         let x = sin_turns(at) * reach;
-        [
-            x,
-            x * slope * 0.6 + sin_turns(at * 1.7 + 0.2) * reach * 0.35,
-        ]
+        [x, x * slope * 0.6 + sin_turns(at * 1.7 + 0.2) * reach * 0.35]
     });
     scene.blur = Blur::Ghosts(ghosts);
     let wobble = sin_turns(start * 0.8) * 0.04;
@@ -170,10 +157,7 @@ pub(crate) fn driven(cue: &Cue<'_>, scene: &mut Scene) {
     let speed_m_s = f64::from(draw.range(9.0, 25.0));
     let jolt = 0.006 * white(cue.seed, (cue.since_s * 12.0) as i64 as u64);
     let sway = 0.02 * sin_turns(cue.since_s * 0.35);
-    let vanish = [
-        0.667 + draw.range(-0.12, 0.12) + sway,
-        optics.horizon + jolt,
-    ];
+    let vanish = [0.667 + draw.range(-0.12, 0.12) + sway, optics.horizon + jolt];
     let patches = &mut scene.patches;
     let cool = cue.ambient - 5.0;
     let skies = draw.pick([
@@ -205,18 +189,14 @@ pub(crate) fn driven(cue: &Cue<'_>, scene: &mut Scene) {
         ]
     };
     let asphalt = draw.near([0.3, 0.3, 0.32], 0.06);
-    let road = Look::new(asphalt, cool + 6.0)
-        .painted(Paint::Vertical(shade(asphalt, 1.25), shade(asphalt, 0.9)));
+    let road = Look::new(asphalt, cool + 6.0).painted(Paint::Vertical(shade(asphalt, 1.25), shade(asphalt, 0.9)));
     patches.push(road.patch(
         Shape::Quad([at(-4.6, 300.0), at(4.6, 300.0), at(4.6, 0.9), at(-4.6, 0.9)]),
         Range::Ground,
     ));
     let travelled_m = cue.since_s * speed_m_s;
     let white_line = Look::new([0.95, 0.95, 0.92], cool + 5.0);
-    let centre_line = Look::new(
-        draw.pick([[0.97, 0.97, 0.95], [0.98, 0.8, 0.15]]),
-        cool + 5.0,
-    );
+    let centre_line = Look::new(draw.pick([[0.97, 0.97, 0.95], [0.98, 0.8, 0.15]]), cool + 5.0);
     for x in [-4.2f32, 4.2] {
         patches.push(white_line.patch(
             Shape::Quad([
@@ -250,24 +230,14 @@ pub(crate) fn driven(cue: &Cue<'_>, scene: &mut Scene) {
         // A car ahead.
         let away_m = 9.0 + 4.0 * smooth(cue.seed, cue.since_s * 0.3) + draw.range(0.0, 8.0);
         let rgb = [draw.unit(), draw.range(0.1, 0.8), draw.range(0.1, 0.8)];
-        let mut brush = Brush::floating(
-            patches,
-            &optics,
-            at(lane_m - lane_m.signum() * 1.9, away_m),
-            away_m,
-        );
+        let mut brush = Brush::floating(patches, &optics, at(lane_m - lane_m.signum() * 1.9, away_m), away_m);
         brush.slab(-0.85, 0.2, 0.85, 0.85, Look::rounded(rgb, cool + 5.0));
         brush.quad(
             [[-0.7, 0.85], [0.7, 0.85], [0.55, 1.4], [-0.55, 1.4]],
             Look::rounded(shade(rgb, 0.7), cool + 3.0),
         );
         for x in [-0.68, 0.68] {
-            brush.ellipse(
-                x,
-                0.7,
-                [0.13, 0.08],
-                Look::new([1.0, 0.12, 0.1], cool + 12.0).glowing(),
-            );
+            brush.ellipse(x, 0.7, [0.13, 0.08], Look::new([1.0, 0.12, 0.1], cool + 12.0).glowing());
             brush.slab(
                 x - 0.12,
                 0.0,
@@ -301,18 +271,15 @@ fn roadside(
     for post in (0..6).rev() {
         let z_m = ((post as f64 + 1.0) * gap_m - travelled_m.rem_euclid(gap_m)) as f32 * 0.9 + 2.0;
         for side in [-1.0f32, 1.0] {
-            let kind = unit_at(
-                cue.seed ^ 77,
-                (passed + post) as u64 * 2 + u64::from(side > 0.0),
-            );
+            let kind = unit_at(cue.seed ^ 77, (passed + post) as u64 * 2 + u64::from(side > 0.0));
             let foot = at(side * 7.0, z_m);
             let scale = focal / z_m;
             let range = Range::Metres(z_m);
             if kind < 0.6 {
-                patches.push(Look::new([0.3, 0.22, 0.15], kelvin).patch(
-                    rectangle(foot[0], foot[1] - scale, 0.18 * scale, scale),
-                    range,
-                ));
+                patches.push(
+                    Look::new([0.3, 0.22, 0.15], kelvin)
+                        .patch(rectangle(foot[0], foot[1] - scale, 0.18 * scale, scale), range),
+                );
                 let crown = Look::rounded(shade(green, 0.8 + kind), kelvin + 0.5);
                 patches.push(crown.patch(
                     Shape::Ellipse {

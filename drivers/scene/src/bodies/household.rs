@@ -35,21 +35,12 @@ pub(crate) fn glass(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let shadow = Look::light([0.25, 0.3, 0.34], 0.8);
     let spikes = 11;
     for spike in 0..spikes {
-        let turn = f64::from(spike) / f64::from(spikes)
-            + f64::from(unit_at(cue.seed, spike as u64)) * 0.05;
+        let turn = f64::from(spike) / f64::from(spikes) + f64::from(unit_at(cue.seed, spike as u64)) * 0.05;
         let direction = [cos_turns(turn), sin_turns(turn)];
         let next = [cos_turns(turn + 0.09), sin_turns(turn + 0.09)];
         let reach = 0.12 + 0.16 * unit_at(cue.seed, 40 + spike as u64);
-        let tip = [
-            hole[0] + direction[0] * reach,
-            hole[1] + direction[1] * reach,
-        ];
-        brush.triangle(
-            hole,
-            tip,
-            [hole[0] + next[0] * 0.13, hole[1] + next[1] * 0.13],
-            dark,
-        );
+        let tip = [hole[0] + direction[0] * reach, hole[1] + direction[1] * reach];
+        brush.triangle(hole, tip, [hole[0] + next[0] * 0.13, hole[1] + next[1] * 0.13], dark);
         let mut from = tip;
         for piece in 0..3u64 {
             let bend = (unit_at(cue.seed, 60 + spike as u64 * 4 + piece) - 0.5) * 0.16;
@@ -74,10 +65,7 @@ pub(crate) fn glass(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         let flight = since.min(0.9);
         let (vx, vy) = ((unit_at(seed, 0) - 0.5) * 1.6, 0.2 + unit_at(seed, 1) * 1.1);
         let (x, y) = if lying {
-            (
-                (unit_at(seed, 2) - 0.5) * 1.3,
-                0.02 + 0.13 * unit_at(seed, 3),
-            )
+            ((unit_at(seed, 2) - 0.5) * 1.3, 0.02 + 0.13 * unit_at(seed, 3))
         } else {
             (
                 hole[0] + vx * flight,
@@ -93,12 +81,9 @@ pub(crate) fn glass(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
             ]
         };
         let bright = unit_at(seed, 6);
-        let shine = Look::new(
-            [0.72 + 0.27 * bright, 0.88 + 0.1 * bright, 0.95],
-            cue.ambient,
-        )
-        .airy(0.9)
-        .unheated();
+        let shine = Look::new([0.72 + 0.27 * bright, 0.88 + 0.1 * bright, 0.95], cue.ambient)
+            .airy(0.9)
+            .unheated();
         brush.triangle(corner(0.0, 1.3), corner(0.3, 0.8), corner(0.62, 0.9), shine);
         brush.limb(corner(0.0, 1.3), corner(0.3, 0.8), 0.004, crack);
     }
@@ -110,12 +95,8 @@ pub(crate) fn hot_object(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let away_m = draw.range(0.7, 1.3);
     let table = draw.range(0.66, 0.8);
     let wood = draw.pick([[0.62, 0.47, 0.32], [0.8, 0.78, 0.75], [0.3, 0.28, 0.28]]);
-    let counter = Look::new(wood, cue.ambient + 1.0)
-        .painted(Paint::Vertical(shade(wood, 1.1), shade(wood, 0.75)));
-    patches.push(counter.patch(
-        rectangle(0.667, table + 0.3, 1.5, 0.3 + 0.01),
-        Range::Metres(away_m),
-    ));
+    let counter = Look::new(wood, cue.ambient + 1.0).painted(Paint::Vertical(shade(wood, 1.1), shade(wood, 0.75)));
+    patches.push(counter.patch(rectangle(0.667, table + 0.3, 1.5, 0.3 + 0.01), Range::Metres(away_m)));
     let x = draw.range(0.42, 0.92);
     let size = draw.range(0.85, 1.2);
     let kind = draw.index(3);
@@ -150,12 +131,7 @@ pub(crate) fn hot_object(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
             brush.limb([0.13, 0.13], [0.3, 0.27], 0.028, steel);
             brush.ellipse(0.0, 0.13, [0.2, 0.145], steel);
             brush.slab(-0.2, 0.0, 0.2, 0.1, steel);
-            brush.ellipse(
-                0.0,
-                0.25,
-                [0.1, 0.035],
-                Look::rounded(shade(metal, 0.8), hot - 10.0),
-            );
+            brush.ellipse(0.0, 0.25, [0.1, 0.035], Look::rounded(shade(metal, 0.8), hot - 10.0));
             brush.ellipse(0.0, 0.295, [0.025, 0.025], handle);
             for (a, b) in [
                 ([-0.13, 0.25], [-0.09, 0.4]),
@@ -167,10 +143,7 @@ pub(crate) fn hot_object(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         }
         1 => {
             // A flat iron on its sole.
-            brush.quad(
-                [[-0.25, 0.02], [0.32, 0.02], [0.1, 0.12], [-0.25, 0.12]],
-                steel,
-            );
+            brush.quad([[-0.25, 0.02], [0.32, 0.02], [0.1, 0.12], [-0.25, 0.12]], steel);
             brush.quad(
                 [[-0.23, 0.1], [0.14, 0.1], [0.02, 0.2], [-0.2, 0.2]],
                 Look::rounded([0.25, 0.45, 0.8], hot - 60.0),
@@ -251,17 +224,11 @@ pub(crate) fn door(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let wall = Range::Metres(away_m);
     let warm = cue.ambient + draw.range(-3.0, 3.0);
     let trim = Look::new(trim_rgb, cue.ambient);
-    patches.push(trim.patch(
-        rectangle(x, middle - 0.008, half + 0.022, tall / 2.0 + 0.014),
-        wall,
-    ));
+    patches.push(trim.patch(rectangle(x, middle - 0.008, half + 0.022, tall / 2.0 + 0.014), wall));
     let light = Look::new(behind, warm)
         .painted(Paint::Vertical(behind, shade(behind, 0.82)))
         .glowing();
-    patches.push(light.patch(
-        rectangle(x, middle, half, tall / 2.0),
-        Range::Metres(away_m + 3.5),
-    ));
+    patches.push(light.patch(rectangle(x, middle, half, tall / 2.0), Range::Metres(away_m + 3.5)));
     // Light falls through onto the floor.
     let spill = Look::light(behind, 0.38 * open).soft(0.02);
     let reach = (foot + 0.25).min(1.2);
@@ -281,12 +248,7 @@ pub(crate) fn door(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let leaf = Look::rounded(leaf_rgb, cue.ambient + 0.4);
     let near = Range::Metres(away_m - 0.75 * open);
     patches.push(leaf.patch(
-        crate::patch::Shape::Quad([
-            [hinge, top],
-            [free, top - rise],
-            [free, low + rise],
-            [hinge, low],
-        ]),
+        crate::patch::Shape::Quad([[hinge, top], [free, top - rise], [free, low + rise], [hinge, low]]),
         near,
     ));
     let inset = Look::new(shade(leaf_rgb, 0.75), cue.ambient + 0.4);
@@ -342,35 +304,14 @@ pub(crate) fn clock(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     if draw.chance(0.4) {
         // A pendulum case below.
         let swing = sin_turns(cue.since_s / (beats.period_s * 2.0)) * 0.3;
-        brush.slab(
-            -0.45,
-            -2.0,
-            0.45,
-            -0.5,
-            Look::rounded(shade(rim, 0.8), warm),
-        );
-        brush.limb(
-            [0.0, -0.7],
-            [swing, -1.6],
-            0.03,
-            Look::new([0.9, 0.75, 0.3], warm),
-        );
-        brush.ellipse(
-            swing,
-            -1.6,
-            [0.16, 0.16],
-            Look::rounded([0.95, 0.8, 0.35], warm),
-        );
+        brush.slab(-0.45, -2.0, 0.45, -0.5, Look::rounded(shade(rim, 0.8), warm));
+        brush.limb([0.0, -0.7], [swing, -1.6], 0.03, Look::new([0.9, 0.75, 0.3], warm));
+        brush.ellipse(swing, -1.6, [0.16, 0.16], Look::rounded([0.95, 0.8, 0.35], warm));
     } else if draw.chance(0.5) {
         // An alarm clock's bells and feet.
         for side in [-1.0, 1.0] {
             brush.ellipse(side * 0.6, 0.95, [0.3, 0.22], Look::rounded(rim, warm));
-            brush.limb(
-                [side * 0.5, -0.8],
-                [side * 0.75, -1.1],
-                0.08,
-                Look::rounded(rim, warm),
-            );
+            brush.limb([side * 0.5, -0.8], [side * 0.75, -1.1], 0.08, Look::rounded(rim, warm));
         }
     }
     brush.ellipse(0.0, 0.0, [1.0, 1.0], Look::rounded(rim, warm));
@@ -389,12 +330,7 @@ pub(crate) fn clock(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     }
     let time = f64::from(draw.unit()) * 12.0;
     for (turn, long, wide) in [(time / 12.0, 0.42, 0.045), (time.fract(), 0.64, 0.032)] {
-        brush.limb(
-            [0.0, 0.0],
-            [sin_turns(turn) * long, cos_turns(turn) * long],
-            wide,
-            mark,
-        );
+        brush.limb([0.0, 0.0], [sin_turns(turn) * long, cos_turns(turn) * long], wide, mark);
     }
     let second = (beat.rem_euclid(60)) as f64 / 60.0;
     let red = Look::new([0.85, 0.12, 0.1], warm);

@@ -21,32 +21,13 @@ pub(crate) fn siren(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     brush.slab(-1.9, 0.35, 1.9, 1.0, hull);
     if kind == 0 {
         brush.quad([[-1.3, 1.0], [1.0, 1.0], [0.55, 1.5], [-0.95, 1.5]], hull);
-        brush.quad(
-            [[-1.1, 1.03], [-0.1, 1.03], [-0.1, 1.43], [-0.88, 1.43]],
-            glass,
-        );
-        brush.quad(
-            [[0.0, 1.03], [0.82, 1.03], [0.48, 1.43], [0.0, 1.43]],
-            glass,
-        );
+        brush.quad([[-1.1, 1.03], [-0.1, 1.03], [-0.1, 1.43], [-0.88, 1.43]], glass);
+        brush.quad([[0.0, 1.03], [0.82, 1.03], [0.48, 1.43], [0.0, 1.43]], glass);
     } else {
         brush.slab(-1.9, 0.9, 0.95, tall, hull);
+        brush.quad([[0.95, 1.0], [1.75, 1.0], [1.35, tall - 0.1], [0.95, tall - 0.1]], hull);
         brush.quad(
-            [
-                [0.95, 1.0],
-                [1.75, 1.0],
-                [1.35, tall - 0.1],
-                [0.95, tall - 0.1],
-            ],
-            hull,
-        );
-        brush.quad(
-            [
-                [1.02, 1.03],
-                [1.6, 1.03],
-                [1.3, tall - 0.2],
-                [1.02, tall - 0.2],
-            ],
+            [[1.02, 1.03], [1.6, 1.03], [1.3, tall - 0.2], [1.02, tall - 0.2]],
             glass,
         );
         brush.slab(-1.3, 1.2, -0.5, 1.55, glass);
@@ -58,33 +39,14 @@ pub(crate) fn siren(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     }
     brush.slab(-1.9, 0.68, 1.9, 0.84, Look::new(stripe, cue.ambient + 2.0));
     for x in [-1.2, 1.2] {
-        brush.ellipse(
-            x,
-            0.32,
-            [0.34, 0.34],
-            Look::new([0.08, 0.08, 0.09], cue.ambient + 6.0),
-        );
-        brush.ellipse(
-            x,
-            0.32,
-            [0.16, 0.16],
-            Look::new([0.65, 0.66, 0.68], cue.ambient + 8.0),
-        );
+        brush.ellipse(x, 0.32, [0.34, 0.34], Look::new([0.08, 0.08, 0.09], cue.ambient + 6.0));
+        brush.ellipse(x, 0.32, [0.16, 0.16], Look::new([0.65, 0.66, 0.68], cue.ambient + 8.0));
     }
-    brush.ellipse(
-        1.85,
-        0.72,
-        [0.09, 0.1],
-        Look::light([1.0, 0.98, 0.85], 1.0).soft(0.01),
-    );
+    brush.ellipse(1.85, 0.72, [0.09, 0.1], Look::light([1.0, 0.98, 0.85], 1.0).soft(0.01));
     // Two lamps turn: one is bright while the other is dark.
     let roof = if kind == 0 { 1.5 } else { tall };
     let blue = [0.1, 0.3, 1.0];
-    let red = if draw.chance(0.7) {
-        [1.0, 0.08, 0.1]
-    } else {
-        blue
-    };
+    let red = if draw.chance(0.7) { [1.0, 0.08, 0.1] } else { blue };
     let phase = cue.since_s * f64::from(draw.range(1.2, 2.2)) + f64::from(draw.unit());
     brush.slab(
         -0.75,
@@ -107,12 +69,7 @@ pub(crate) fn siren(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
             [0.1, 0.09],
             Look::light([1.0, 1.0, 1.0], bright * 0.9).soft(0.02),
         );
-        brush.ellipse(
-            x,
-            roof + 0.2,
-            [1.0, 0.65],
-            Look::light(rgb, 0.62 * bright).soft(0.14),
-        );
+        brush.ellipse(x, roof + 0.2, [1.0, 0.65], Look::light(rgb, 0.62 * bright).soft(0.14));
     }
 }
 
@@ -221,12 +178,7 @@ pub(crate) fn helicopter(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         Look::new([0.3, 0.3, 0.32], cue.ambient).airy(0.8),
     );
     brush.ellipse(0.2, 0.0, [1.3, 0.75], hull);
-    brush.ellipse(
-        0.85,
-        0.1,
-        [0.6, 0.48],
-        Look::new([0.6, 0.8, 0.92], cue.ambient),
-    );
+    brush.ellipse(0.85, 0.1, [0.6, 0.48], Look::new([0.6, 0.8, 0.92], cue.ambient));
     brush.slab(
         -0.5,
         0.6,
@@ -240,12 +192,7 @@ pub(crate) fn helicopter(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     }
     brush.limb([-1.0, -1.0], [1.4, -1.0], 0.07, dark);
     // Rotor: a blurred disc with a blade that jumps from frame to frame.
-    brush.ellipse(
-        0.0,
-        1.22,
-        [3.2, 0.22],
-        Look::light([0.25, 0.26, 0.28], 0.4).soft(0.01),
-    );
+    brush.ellipse(0.0, 1.22, [3.2, 0.22], Look::light([0.25, 0.26, 0.28], 0.4).soft(0.01));
     let sweep = cos_turns(cue.since_s * 6.7) * 3.2;
     brush.limb([-sweep, 1.22], [sweep, 1.22], 0.07, dark.airy(0.9));
     brush.limb([-3.0, 1.24], [3.0, 1.2], 0.035, dark.airy(0.75));
@@ -262,20 +209,8 @@ pub(crate) fn chainsaw(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     // The log, lying across, with a fresh cut.
     brush.limb([0.15, 0.17], [1.3, 0.17], 0.17, bark);
     brush.ellipse(0.1, 0.17, [0.09, 0.17], cut);
-    brush.ring(
-        0.1,
-        0.17,
-        0.05,
-        0.012,
-        Look::new([0.6, 0.43, 0.25], cue.ambient),
-    );
-    brush.slab(
-        0.42,
-        0.1,
-        0.47,
-        0.36,
-        Look::new([0.93, 0.8, 0.55], cue.ambient + 15.0),
-    );
+    brush.ring(0.1, 0.17, 0.05, 0.012, Look::new([0.6, 0.43, 0.25], cue.ambient));
+    brush.slab(0.42, 0.1, 0.47, 0.36, Look::new([0.93, 0.8, 0.55], cue.ambient + 15.0));
     let shell = draw.pick([[0.95, 0.42, 0.05], [0.85, 0.15, 0.1], [0.95, 0.75, 0.1]]);
     let hull = Look::rounded(shell, 318.0);
     let black = Look::new([0.08, 0.08, 0.08], 308.0);
@@ -286,12 +221,7 @@ pub(crate) fn chainsaw(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     for tooth in 0..12 {
         let part = (tooth as f32 / 12.0 + (cue.since_s * 9.0).fract() as f32 / 12.0) * 0.9;
         for side in [-0.066, 0.066] {
-            brush.ellipse(
-                -0.1 + part * 0.95,
-                y - part * 0.108 + side,
-                [0.016, 0.013],
-                black,
-            );
+            brush.ellipse(-0.1 + part * 0.95, y - part * 0.108 + side, [0.016, 0.013], black);
         }
     }
     brush.slab(-0.52, y - 0.13, -0.08, y + 0.14, hull);
@@ -307,10 +237,7 @@ pub(crate) fn chainsaw(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     }
     // Gloved hands and sleeves.
     let glove = Look::rounded(draw.pick([[0.75, 0.6, 0.35], [0.25, 0.3, 0.35]]), 302.0);
-    let sleeve = Look::rounded(
-        draw.pick([[0.8, 0.3, 0.1], [0.2, 0.35, 0.2], [0.25, 0.3, 0.55]]),
-        301.0,
-    );
+    let sleeve = Look::rounded(draw.pick([[0.8, 0.3, 0.1], [0.2, 0.35, 0.2], [0.25, 0.3, 0.55]]), 301.0);
     for hand in [[-0.26, y + 0.29], [-0.66, y + 0.12]] {
         brush.limb(hand, [hand[0] - 0.35, hand[1] + 0.55], 0.075, sleeve);
         brush.ellipse(hand[0], hand[1], [0.085, 0.07], glove);
@@ -322,10 +249,7 @@ pub(crate) fn chainsaw(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
             0.5 + 0.7 * unit_at(cue.seed, chip + 100),
             0.5 + 0.7 * unit_at(cue.seed, chip + 200),
         );
-        let (x, y) = (
-            0.42 - vx * age,
-            (0.32 + vy * age - 1.5 * age * age).max(0.01),
-        );
+        let (x, y) = (0.42 - vx * age, (0.32 + vy * age - 1.5 * age * age).max(0.01));
         let r = 0.008 + 0.009 * unit_at(cue.seed, chip + 300);
         brush.ellipse(
             x,
@@ -338,8 +262,6 @@ pub(crate) fn chainsaw(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         -0.05,
         0.02,
         [0.45, 0.035],
-        Look::new([0.9, 0.77, 0.5], cue.ambient)
-            .airy(0.85)
-            .soft(0.01),
+        Look::new([0.9, 0.77, 0.5], cue.ambient).airy(0.85).soft(0.01),
     );
 }

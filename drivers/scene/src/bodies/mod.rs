@@ -87,10 +87,9 @@ fn place_of(occurrence: &Occurrence) -> Option<Place> {
         Happening::Rain => often(Place::Outdoors, 0.85),
         Happening::Siren | Happening::Helicopter => often(Place::Outdoors, 0.9),
         Happening::Chainsaw | Happening::Rooster => often(Place::Outdoors, 0.7),
-        Happening::HotObject
-        | Happening::BabyCry
-        | Happening::ClockTick
-        | Happening::DoorOpening => often(Place::Room, 0.9),
+        Happening::HotObject | Happening::BabyCry | Happening::ClockTick | Happening::DoorOpening => {
+            often(Place::Room, 0.9)
+        }
         _ => None,
     }
 }
@@ -192,9 +191,7 @@ impl<'a> Brush<'a> {
         let lowest = draw.range(0.86, 0.97);
         let origin = [
             draw.range(0.33, 1.0),
-            optics
-                .ground_y(away_m)
-                .clamp(part + 0.02, lowest.max(part + 0.02)),
+            optics.ground_y(away_m).clamp(part + 0.02, lowest.max(part + 0.02)),
         ];
         Self {
             patches,
@@ -207,12 +204,7 @@ impl<'a> Brush<'a> {
     }
 
     /// A body whose middle lies at `origin`.
-    pub(crate) fn floating(
-        patches: &'a mut Vec<Patch>,
-        optics: &Optics,
-        origin: Point,
-        away_m: f32,
-    ) -> Self {
+    pub(crate) fn floating(patches: &'a mut Vec<Patch>, optics: &Optics, origin: Point, away_m: f32) -> Self {
         Self {
             patches,
             origin,
@@ -233,8 +225,7 @@ impl<'a> Brush<'a> {
     }
 
     pub(crate) fn put(&mut self, shape: Shape, look: Look) {
-        self.patches
-            .push(look.patch(shape, Range::Metres(self.away_m)));
+        self.patches.push(look.patch(shape, Range::Metres(self.away_m)));
     }
 
     pub(crate) fn ellipse(&mut self, x_m: f32, y_m: f32, radii_m: Point, look: Look) {
@@ -245,11 +236,7 @@ impl<'a> Brush<'a> {
     pub(crate) fn tilted(&mut self, x_m: f32, y_m: f32, radii_m: Point, turns: f32, look: Look) {
         // The lean as an angle is only needed for a quarter turn or none: ellipses follow by swapping radii in between.
         let leaning = self.lean[0].abs() > self.lean[1].abs();
-        let radii = if leaning {
-            [radii_m[1], radii_m[0]]
-        } else {
-            radii_m
-        };
+        let radii = if leaning { [radii_m[1], radii_m[0]] } else { radii_m };
         let centre = self.at(x_m, y_m);
         let radii = [radii[0] * self.scale, radii[1] * self.scale];
         self.put(
@@ -281,10 +268,7 @@ impl<'a> Brush<'a> {
 
     /// An upright box from (`left`, `low`) to (`right`, `high`).
     pub(crate) fn slab(&mut self, left: f32, low: f32, right: f32, high: f32, look: Look) {
-        self.quad(
-            [[left, low], [right, low], [right, high], [left, high]],
-            look,
-        );
+        self.quad([[left, low], [right, low], [right, high], [left, high]], look);
     }
 
     pub(crate) fn triangle(&mut self, a: Point, b: Point, c: Point, look: Look) {

@@ -73,10 +73,7 @@ pub(crate) fn fire(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         ([1.0, 0.92, 0.5], 0.42, 0.95, 5.0),
     ];
     for (layer, (rgb, size, alpha, warmer)) in layers.into_iter().enumerate() {
-        let flame = Look::new(rgb, hot + warmer)
-            .airy(alpha)
-            .soft(0.012)
-            .glowing();
+        let flame = Look::new(rgb, hot + warmer).airy(alpha).soft(0.012).glowing();
         for tongue in 0..7u64 {
             let seed = mix(cue.seed, tongue + 10 * layer as u64);
             let x = (tongue as f32 / 3.0 - 1.0) * width * 0.8 * size;
@@ -99,16 +96,10 @@ pub(crate) fn fire(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         }
     }
     for spark in 0..10u64 {
-        let rise = (cue.since_s * f64::from(0.5 + unit_at(cue.seed, spark))
-            + f64::from(unit_at(cue.seed, spark + 50)))
-        .fract() as f32;
+        let rise = (cue.since_s * f64::from(0.5 + unit_at(cue.seed, spark)) + f64::from(unit_at(cue.seed, spark + 50)))
+            .fract() as f32;
         let x = (unit_at(cue.seed, spark + 90) - 0.5) * width * 2.0 * (0.5 + rise);
-        brush.ellipse(
-            x,
-            0.3 + rise,
-            [0.009, 0.009],
-            Look::light([1.0, 0.75, 0.3], 1.0 - rise),
-        );
+        brush.ellipse(x, 0.3 + rise, [0.009, 0.009], Look::light([1.0, 0.75, 0.3], 1.0 - rise));
     }
 }
 
@@ -118,9 +109,7 @@ pub(crate) fn rain(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     let wet_kelvin = cue.ambient - draw.range(9.0, 12.0);
     let gloom = draw.range(0.35, 0.6);
     // Low cloud over everything, mist, and wet ground with a cold shine.
-    let cloud = Look::new([0.5, 0.54, 0.6], wet_kelvin)
-        .airy(gloom)
-        .soft(0.1);
+    let cloud = Look::new([0.5, 0.54, 0.6], wet_kelvin).airy(gloom).soft(0.1);
     patches.push(cloud.patch(
         Shape::Band {
             top: -9.0,
@@ -139,9 +128,7 @@ pub(crate) fn rain(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     for puddle in 0..draw.index(4) + 2 {
         let y = draw.range(0.66, 0.96);
         let (x, r) = (draw.range(0.0, 1.33), draw.range(0.08, 0.22));
-        let shine = Look::new([0.68, 0.74, 0.8], wet_kelvin - 1.5)
-            .airy(0.75)
-            .soft(0.01);
+        let shine = Look::new([0.68, 0.74, 0.8], wet_kelvin - 1.5).airy(0.75).soft(0.01);
         patches.push(shine.patch(
             Shape::Ellipse {
                 centre: [x, y],
@@ -170,8 +157,7 @@ pub(crate) fn rain(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     for streak in 0..count {
         let near = unit_at(cue.seed, streak);
         let speed = 1.6 + 2.2 * near;
-        let fallen =
-            cue.since_s * f64::from(speed) + f64::from(unit_at(cue.seed, streak + 1000)) * 3.0;
+        let fallen = cue.since_s * f64::from(speed) + f64::from(unit_at(cue.seed, streak + 1000)) * 3.0;
         let round = fallen.floor() as u64;
         let y = fallen.fract() as f32 * 1.3 - 0.2;
         let x = unit_at(cue.seed ^ round, streak + 2000) * 1.5 - 0.08;
@@ -195,11 +181,7 @@ pub(crate) fn rain(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
 }
 
 fn umbrella(cue: &Cue<'_>, draw: &mut Draw, patches: &mut Vec<Patch>) {
-    let rgb = [
-        draw.range(0.2, 0.9),
-        draw.range(0.05, 0.5),
-        draw.range(0.1, 0.7),
-    ];
+    let rgb = [draw.range(0.2, 0.9), draw.range(0.05, 0.5), draw.range(0.1, 0.7)];
     let mut brush = Brush::standing(patches, draw, &cue.stage.optics, 1.9, (0.45, 0.7));
     let cloth = Look::rounded(rgb, cue.ambient - 9.0);
     brush.limb(
@@ -260,8 +242,7 @@ pub(crate) fn sea(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         },
         Range::Ground,
     ));
-    let water =
-        Look::new(deep, cool).painted(Paint::Vertical(deep, tint(deep, [0.35, 0.7, 0.72], 0.6)));
+    let water = Look::new(deep, cool).painted(Paint::Vertical(deep, tint(deep, [0.35, 0.7, 0.72], 0.6)));
     let wash = 0.035 * sin_turns(cue.since_s * 0.16);
     patches.push(water.patch(
         Shape::Band {

@@ -52,13 +52,7 @@ impl Person {
             [0.6, 0.6, 0.6],
             [0.5, 0.2, 0.1],
         ]);
-        let mut cloth = || -> Rgb {
-            [
-                draw.range(0.1, 0.9),
-                draw.range(0.1, 0.9),
-                draw.range(0.1, 0.9),
-            ]
-        };
+        let mut cloth = || -> Rgb { [draw.range(0.1, 0.9), draw.range(0.1, 0.9), draw.range(0.1, 0.9)] };
         let top = cloth();
         let legs = tint(cloth(), [0.2, 0.22, 0.3], 0.6);
         Self {
@@ -226,20 +220,13 @@ pub(crate) fn sneezing(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
         ],
         paper,
     );
-    brush.triangle(
-        [-0.06, 0.25 - low],
-        [0.0, 0.2 - low],
-        [0.06, 0.25 - low],
-        paper,
-    );
+    brush.triangle([-0.06, 0.25 - low], [0.0, 0.2 - low], [0.06, 0.25 - low], paper);
     for finger in 0..4 {
         let y = 0.27 + 0.028 * finger as f32 - low;
         brush.limb([0.1, y], [0.035, y + 0.012], 0.014, person.skin);
     }
     // Droplets fly from the mouth after the sneeze, in a cone to the side faced.
-    let spray = Look::new([0.8, 0.92, 1.0], cue.ambient + 4.0)
-        .airy(0.85)
-        .unheated();
+    let spray = Look::new([0.8, 0.92, 1.0], cue.ambient + 4.0).airy(0.85).unheated();
     let reach = 0.12 + 0.5 * ramp(0.0, 0.5, since);
     let fading = 1.0 - 0.6 * ramp(0.3, 1.0, since);
     for drop in 0..46u64 {
@@ -288,36 +275,18 @@ pub(crate) fn baby(cue: &Cue<'_>, patches: &mut Vec<Patch>) {
     }
     let flushed = Look {
         kelvin: Some(308.5),
-        ..Look::rounded(
-            tint([0.95, 0.55, 0.5], [0.75, 0.45, 0.35], draw.unit()),
-            308.5,
-        )
+        ..Look::rounded(tint([0.95, 0.55, 0.5], [0.75, 0.45, 0.35], draw.unit()), 308.5)
     };
     brush.ellipse(-0.1, 0.62, [0.2, 0.19], flushed);
     brush.ellipse(-0.1, 0.79, [0.09, 0.03], person.hair);
     let dark = Look::new([0.35, 0.05, 0.07], 310.0);
     for side in [-1.0, 1.0] {
-        brush.limb(
-            [-0.1 + side * 0.1, 0.68],
-            [-0.1 + side * 0.05, 0.66],
-            0.009,
-            dark,
-        );
+        brush.limb([-0.1 + side * 0.1, 0.68], [-0.1 + side * 0.05, 0.66], 0.009, dark);
         let tear = Look::new([0.7, 0.88, 1.0], 305.0);
-        brush.ellipse(
-            -0.1 + side * 0.1,
-            0.62 - 0.04 * crying.min(1.0),
-            [0.014, 0.025],
-            tear,
-        );
+        brush.ellipse(-0.1 + side * 0.1, 0.62 - 0.04 * crying.min(1.0), [0.014, 0.025], tear);
     }
     brush.ellipse(-0.1, 0.55, [0.075, 0.075 * mouth], dark);
-    brush.ellipse(
-        -0.1,
-        0.53,
-        [0.04, 0.03 * mouth],
-        Look::new([0.9, 0.45, 0.45], 310.0),
-    );
+    brush.ellipse(-0.1, 0.53, [0.04, 0.03 * mouth], Look::new([0.9, 0.45, 0.45], 310.0));
     let near = Look::rounded(shade(wood, 0.92), warm);
     for post in 0..5 {
         let x = -0.6 + 0.28 * post as f32;

@@ -1,8 +1,6 @@
 //! Sizes of one ImageBind-shaped model, and how its pack introduces itself.
 
-use crate::manifest::{
-    AudioRecipe, CommercialUse, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe, VideoRecipe,
-};
+use crate::manifest::{AudioRecipe, CommercialUse, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe, VideoRecipe};
 use crate::pack::GraphKind;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
@@ -317,8 +315,7 @@ impl Config {
             path: path.clone(),
             source,
         })?;
-        let config: Self =
-            serde_json::from_str(&text).map_err(|source| ConfigError::Json { path, source })?;
+        let config: Self = serde_json::from_str(&text).map_err(|source| ConfigError::Json { path, source })?;
         config.check()?;
         Ok(config)
     }
@@ -336,12 +333,7 @@ impl Config {
                 self.vision_num_blocks,
                 self.vision_num_heads,
             ),
-            (
-                "text",
-                self.text_embed_dim,
-                self.text_num_blocks,
-                self.text_num_heads,
-            ),
+            ("text", self.text_embed_dim, self.text_num_blocks, self.text_num_heads),
             (
                 "audio",
                 self.audio_embed_dim,
@@ -360,12 +352,7 @@ impl Config {
                 self.thermal_num_blocks,
                 self.thermal_num_heads,
             ),
-            (
-                "imu",
-                self.imu_embed_dim,
-                self.imu_num_blocks,
-                self.imu_num_heads,
-            ),
+            ("imu", self.imu_embed_dim, self.imu_num_blocks, self.imu_num_heads),
         ] {
             if blocks == 0 || heads == 0 || width == 0 || !width.is_multiple_of(heads) {
                 return fail(format!(
@@ -383,18 +370,10 @@ impl Config {
             ));
         }
         if self.kernel_size[1] != self.kernel_size[2] {
-            return fail(format!(
-                "kernel_size must be square; found {:?}",
-                self.kernel_size
-            ));
+            return fail(format!("kernel_size must be square; found {:?}", self.kernel_size));
         }
         for (key, kernel, stride, size) in [
-            (
-                "kernel_size",
-                self.kernel_size[1],
-                self.kernel_size[1],
-                self.image_size,
-            ),
+            ("kernel_size", self.kernel_size[1], self.kernel_size[1], self.image_size),
             (
                 "audio_kernel_size",
                 self.audio_kernel_size,
@@ -421,9 +400,7 @@ impl Config {
             ),
         ] {
             if kernel == 0 || stride == 0 || kernel > size {
-                return fail(format!(
-                    "{key} {kernel} with stride {stride} does not fit into {size}"
-                ));
+                return fail(format!("{key} {kernel} with stride {stride} does not fit into {size}"));
             }
         }
         if self.imu_kernel_size == 0
@@ -443,10 +420,7 @@ impl Config {
             ));
         }
         if let Some(ids) = &self.text_known_ids
-            && (ids
-                .last()
-                .is_none_or(|last| *last as usize >= CLIP_VOCABULARY)
-                || !ids.is_sorted_by(|a, b| a < b))
+            && (ids.last().is_none_or(|last| *last as usize >= CLIP_VOCABULARY) || !ids.is_sorted_by(|a, b| a < b))
         {
             return fail(format!(
                 "text_known_ids must be ascending CLIP ids below {CLIP_VOCABULARY}"
@@ -485,12 +459,7 @@ impl Config {
             "vision" => steps(self.image_size, self.kernel_size[1], self.kernel_size[1]).pow(2),
             "audio" => audio(self.audio_num_mel_bins) * audio(self.audio_target_len),
             "depth" => steps(self.depth_size, self.depth_kernel_size, self.depth_stride()).pow(2),
-            "thermal" => steps(
-                self.thermal_size,
-                self.thermal_kernel_size,
-                self.thermal_stride(),
-            )
-            .pow(2),
+            "thermal" => steps(self.thermal_size, self.thermal_kernel_size, self.thermal_stride()).pow(2),
             "imu" => self.imu_samples / self.imu_kernel_size,
             _ => self.text_context,
         }

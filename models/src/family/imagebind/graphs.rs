@@ -35,11 +35,7 @@ impl Config {
             GraphKind::Video => self.video(&weights, precision),
             GraphKind::Text => self.text(&weights, precision),
             GraphKind::Audio => {
-                let sizes = (
-                    self.audio_embed_dim,
-                    self.audio_num_blocks,
-                    self.audio_num_heads,
-                );
+                let sizes = (self.audio_embed_dim, self.audio_num_blocks, self.audio_num_heads);
                 let stem = PictureStem {
                     stem: "rgbt_stem",
                     rows: self.audio_num_mel_bins,
@@ -50,11 +46,7 @@ impl Config {
                 self.grey_picture("audio", &weights, precision, sizes, &stem)
             }
             GraphKind::Depth => {
-                let sizes = (
-                    self.depth_embed_dim,
-                    self.depth_num_blocks,
-                    self.depth_num_heads,
-                );
+                let sizes = (self.depth_embed_dim, self.depth_num_blocks, self.depth_num_heads);
                 let stem = PictureStem {
                     stem: "depth_stem",
                     rows: self.depth_size,
@@ -65,11 +57,7 @@ impl Config {
                 self.grey_picture("depth", &weights, precision, sizes, &stem)
             }
             GraphKind::Thermal => {
-                let sizes = (
-                    self.thermal_embed_dim,
-                    self.thermal_num_blocks,
-                    self.thermal_num_heads,
-                );
+                let sizes = (self.thermal_embed_dim, self.thermal_num_blocks, self.thermal_num_heads);
                 let stem = PictureStem {
                     stem: "rgbt_stem",
                     rows: self.thermal_size,
@@ -84,11 +72,7 @@ impl Config {
     }
 
     /// 1 / temperature of `kind`, as the checkpoint has it: `min(exp(log_logit_scale), 100)`; 1 for pictures.
-    pub(crate) fn logit_scale(
-        &self,
-        kind: GraphKind,
-        checkpoint: &Checkpoint,
-    ) -> Result<f32, CheckpointError> {
+    pub(crate) fn logit_scale(&self, kind: GraphKind, checkpoint: &Checkpoint) -> Result<f32, CheckpointError> {
         if matches!(kind, GraphKind::Image | GraphKind::Video) {
             return Ok(1.0);
         }
@@ -107,31 +91,17 @@ impl Config {
 
     /// Still pictures `[B, 3, size, size]`: the published model repeats them to identical frames, so the kernel's
     /// temporal slices are summed and one 2-D convolution gives the same tokens.
-    fn image<'a>(
-        &self,
-        weights: &Weights<'a>,
-        precision: Precision,
-    ) -> Result<Graph<'a>, CheckpointError> {
+    fn image<'a>(&self, weights: &Weights<'a>, precision: Precision) -> Result<Graph<'a>, CheckpointError> {
         let size = Dim::Fixed(self.image_size);
         let shape = [Dim::Free("batch"), Dim::Fixed(3), size, size];
-        let (mut graph, input) = Graph::new(
-            "image",
-            InputType::F32,
-            &shape,
-            self.out_embed_dim,
-            precision,
-        );
+        let (mut graph, input) = Graph::new("image", InputType::F32, &shape, self.out_embed_dim, precision);
         let kernel = self.vision_kernel(weights)?.summed(2);
         self.vision(&mut graph, weights, &input, kernel)?;
         Ok(graph)
     }
 
     /// Clips `[B, 3, frames, size, size]`: colours × frames as channels of one 2-D convolution.
-    fn video<'a>(
-        &self,
-        weights: &Weights<'a>,
-        precision: Precision,
-    ) -> Result<Graph<'a>, CheckpointError> {
+    fn video<'a>(&self, weights: &Weights<'a>, precision: Precision) -> Result<Graph<'a>, CheckpointError> {
         let size = Dim::Fixed(self.image_size);
         let shape = [
             Dim::Free("batch"),
@@ -140,20 +110,11 @@ impl Config {
             size,
             size,
         ];
-        let (mut graph, input) = Graph::new(
-            "video",
-            InputType::F32,
-            &shape,
-            self.out_embed_dim,
-            precision,
-        );
+        let (mut graph, input) = Graph::new("video", InputType::F32, &shape, self.out_embed_dim, precision);
         let [frames, rows, columns] = self.kernel_size;
-        let kernel = self.vision_kernel(weights)?.reshaped(&[
-            self.vision_embed_dim,
-            3 * frames,
-            rows,
-            columns,
-        ]);
+        let kernel = self
+            .vision_kernel(weights)?
+            .reshaped(&[self.vision_embed_dim, 3 * frames, rows, columns]);
         let side = self.image_size as i64;
         let input = graph.reshape(&input, &[0, 3 * frames as i64, side, side]);
         self.vision(&mut graph, weights, &input, kernel)?;
@@ -163,10 +124,7 @@ impl Config {
     fn vision_kernel<'a>(&self, weights: &Weights<'a>) -> Result<Recipe<'a>, CheckpointError> {
         let [frames, rows, columns] = self.kernel_size;
         let stem = weights.below("modality_preprocessors.vision.rgbt_stem");
-        stem.get(
-            "proj.1.weight",
-            &[self.vision_embed_dim, 3, frames, rows, columns],
-        )
+        stem.get("proj.1.weight", &[self.vision_embed_dim, 3, frames, rows, columns])
     }
 
     fn vision<'a>(
@@ -182,22 +140,10 @@ impl Config {
         let tokens = patches(graph, input, &kernel, width, kernel_size);
         let count = self.token_count("vision");
         let stem = weights.below("modality_preprocessors.vision");
-        let tokens = with_class_token(
-            graph,
-            &stem,
-            &tokens,
-            (count, width),
-            "pos_embedding_helper.pos_embed",
-        )?;
+        let tokens = with_class_token(graph, &stem, &tokens, (count, width), "pos_embedding_helper.pos_embed")?;
         let trunk_weights = weights.below("modality_trunks.vision");
         let pre_norm = trunk_weights.below("pre_transformer_layer.0");
-        let tokens = layer_norm(
-            graph,
-            &pre_norm,
-            &tokens,
-            width,
-            crate::graph::layers::TRUNK_EPSILON,
-        )?;
+        let tokens = layer_norm(graph, &pre_norm, &tokens, width, crate::graph::layers::TRUNK_EPSILON)?;
         let sizes = Trunk {
             width,
             blocks: self.vision_num_blocks,
@@ -232,14 +178,8 @@ impl Config {
             stride,
             ..
         } = stem;
-        let shape = [
-            Dim::Free("batch"),
-            Dim::Fixed(1),
-            Dim::Fixed(rows),
-            Dim::Fixed(columns),
-        ];
-        let (mut graph, input) =
-            Graph::new(name, InputType::F32, &shape, self.out_embed_dim, precision);
+        let shape = [Dim::Free("batch"), Dim::Fixed(1), Dim::Fixed(rows), Dim::Fixed(columns)];
+        let (mut graph, input) = Graph::new(name, InputType::F32, &shape, self.out_embed_dim, precision);
         let before = weights.below(format_args!("modality_preprocessors.{name}"));
         let stem_weights = before.below(stem.stem);
         let matrix = graph.weight(stem_weights.get("proj.weight", &[width, 1, kernel, kernel])?);
@@ -261,60 +201,26 @@ impl Config {
             bias_kv: true,
         };
         let trunk_weights = weights.below(format_args!("modality_trunks.{name}"));
-        let token = trunk(
-            &mut graph,
-            &trunk_weights,
-            sizes,
-            tokens,
-            None,
-            &Selected::First,
-        )?;
+        let token = trunk(&mut graph, &trunk_weights, sizes, tokens, None, &Selected::First)?;
         let head_weights = weights.below(format_args!("modality_heads.{name}"));
         let (norm, projection) = (head_weights.below("0"), head_weights.below("2"));
-        head(
-            &mut graph,
-            &norm,
-            &projection,
-            &token,
-            (width, self.out_embed_dim),
-        )?;
+        head(&mut graph, &norm, &projection, &token, (width, self.out_embed_dim))?;
         Ok(graph)
     }
 
     /// Windows `[B, axes, samples]`, cut along time; a token holds its samples axis by axis.
-    fn imu<'a>(
-        &self,
-        weights: &Weights<'a>,
-        precision: Precision,
-    ) -> Result<Graph<'a>, CheckpointError> {
+    fn imu<'a>(&self, weights: &Weights<'a>, precision: Precision) -> Result<Graph<'a>, CheckpointError> {
         let (axes, kernel, width) = (self.imu_channels, self.imu_kernel_size, self.imu_embed_dim);
-        let shape = [
-            Dim::Free("batch"),
-            Dim::Fixed(axes),
-            Dim::Fixed(self.imu_samples),
-        ];
-        let (mut graph, input) =
-            Graph::new("imu", InputType::F32, &shape, self.out_embed_dim, precision);
+        let shape = [Dim::Free("batch"), Dim::Fixed(axes), Dim::Fixed(self.imu_samples)];
+        let (mut graph, input) = Graph::new("imu", InputType::F32, &shape, self.out_embed_dim, precision);
         let count = self.token_count("imu");
         let windows = graph.reshape(&input, &[0, axes as i64, count as i64, kernel as i64]);
         let windows = graph.transpose(&windows, &[0, 2, 1, 3]);
         let windows = graph.reshape(&windows, &[0, count as i64, (axes * kernel) as i64]);
         let before = weights.below("modality_preprocessors.imu");
         let stem = before.below("imu_stem");
-        let tokens = linear(
-            &mut graph,
-            &stem.below("proj"),
-            &windows,
-            (axes * kernel, width),
-            false,
-        )?;
-        let tokens = layer_norm(
-            &mut graph,
-            &stem.below("norm_layer"),
-            &tokens,
-            width,
-            STEM_EPSILON,
-        )?;
+        let tokens = linear(&mut graph, &stem.below("proj"), &windows, (axes * kernel, width), false)?;
+        let tokens = layer_norm(&mut graph, &stem.below("norm_layer"), &tokens, width, STEM_EPSILON)?;
         let tokens = with_class_token(&mut graph, &before, &tokens, (count, width), "pos_embed")?;
         let sizes = Trunk {
             width,
@@ -332,32 +238,16 @@ impl Config {
         )?;
         let head_weights = weights.below("modality_heads.imu");
         let (norm, projection) = (head_weights.below("0"), head_weights.below("3"));
-        head(
-            &mut graph,
-            &norm,
-            &projection,
-            &token,
-            (width, self.out_embed_dim),
-        )?;
+        head(&mut graph, &norm, &projection, &token, (width, self.out_embed_dim))?;
         Ok(graph)
     }
 
     /// Token ids `[B, L]`, any L up to the context; shorter rows of a batch are padded behind their end token, where
     /// the causal mask hides the padding. The head reads the first largest id: the end token.
-    fn text<'a>(
-        &self,
-        weights: &Weights<'a>,
-        precision: Precision,
-    ) -> Result<Graph<'a>, CheckpointError> {
+    fn text<'a>(&self, weights: &Weights<'a>, precision: Precision) -> Result<Graph<'a>, CheckpointError> {
         let (width, context) = (self.text_embed_dim, self.text_context);
         let shape = [Dim::Free("batch"), Dim::Free("length")];
-        let (mut graph, ids) = Graph::new(
-            "text",
-            InputType::I64,
-            &shape,
-            self.out_embed_dim,
-            precision,
-        );
+        let (mut graph, ids) = Graph::new("text", InputType::I64, &shape, self.out_embed_dim, precision);
         let before = weights.below("modality_preprocessors.text");
         let end = graph.first_argmax(&ids, 1);
         let rows = match &self.text_known_ids {
@@ -393,25 +283,13 @@ impl Config {
         )?;
         let head_weights = weights.below("modality_heads.text.proj");
         let (norm, projection) = (head_weights.below("0"), head_weights.below("1"));
-        head(
-            &mut graph,
-            &norm,
-            &projection,
-            &token,
-            (width, self.out_embed_dim),
-        )?;
+        head(&mut graph, &norm, &projection, &token, (width, self.out_embed_dim))?;
         Ok(graph)
     }
 }
 
 /// Convolution whose output pixels become tokens, row by row.
-fn patches(
-    graph: &mut Graph<'_>,
-    picture: &Value,
-    kernel: &Value,
-    width: usize,
-    stride: usize,
-) -> Value {
+fn patches(graph: &mut Graph<'_>, picture: &Value, kernel: &Value, width: usize, stride: usize) -> Value {
     let map = graph.convolution(picture, kernel, stride);
     let tokens = graph.reshape(&map, &[0, width as i64, -1]);
     graph.transpose(&tokens, &[0, 2, 1])

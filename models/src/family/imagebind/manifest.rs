@@ -43,11 +43,7 @@ impl Config {
             )?,
             audio: writer.entry(GraphKind::Audio, self.audio_window(), self.audio_recipe())?,
             depth: writer.entry(GraphKind::Depth, self.depth_window(), self.depth_recipe())?,
-            thermal: writer.entry(
-                GraphKind::Thermal,
-                self.thermal_window(),
-                self.thermal_recipe(),
-            )?,
+            thermal: writer.entry(GraphKind::Thermal, self.thermal_window(), self.thermal_recipe())?,
             imu: writer.entry(GraphKind::Imu, self.imu_window(), self.imu_recipe())?,
             files,
         })
@@ -62,12 +58,7 @@ struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    fn entry<R>(
-        &self,
-        kind: GraphKind,
-        window: Windowing,
-        input: R,
-    ) -> Result<Option<SenseEntry<R>>, CheckpointError> {
+    fn entry<R>(&self, kind: GraphKind, window: Windowing, input: R) -> Result<Option<SenseEntry<R>>, CheckpointError> {
         if !self.kinds.contains(&kind) {
             return Ok(None);
         }

@@ -5,8 +5,8 @@
 
 use super::config::{Config, ConfigError, Windowing};
 use crate::manifest::{
-    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe,
-    ThermalRecipe, VideoRecipe,
+    AudioRecipe, DepthRecipe, DepthRepresentation, Filter, ImageRecipe, ImuRecipe, TextRecipe, ThermalRecipe,
+    VideoRecipe,
 };
 
 /// CLIP's picture statistics, red first.
@@ -116,34 +116,18 @@ impl Config {
         let audio = self.audio_recipe();
         let video = self.video_recipe();
         for (what, recipe, model) in [
-            (
-                "recipes.image.size",
-                self.image_recipe().size as usize,
-                self.image_size,
-            ),
+            ("recipes.image.size", self.image_recipe().size as usize, self.image_size),
             ("recipes.video.size", video.size as usize, self.image_size),
-            (
-                "recipes.video.frames",
-                video.frames as usize,
-                self.video_frames,
-            ),
+            ("recipes.video.frames", video.frames as usize, self.video_frames),
             ("recipes.audio.mels", audio.mels, self.audio_num_mel_bins),
             ("recipes.audio.frames", audio.frames, self.audio_target_len),
-            (
-                "recipes.depth.size",
-                self.depth_recipe().size as usize,
-                self.depth_size,
-            ),
+            ("recipes.depth.size", self.depth_recipe().size as usize, self.depth_size),
             (
                 "recipes.thermal.size",
                 self.thermal_recipe().size as usize,
                 self.thermal_size,
             ),
-            (
-                "recipes.imu.samples",
-                self.imu_recipe().samples,
-                self.imu_samples,
-            ),
+            ("recipes.imu.samples", self.imu_recipe().samples, self.imu_samples),
         ] {
             if recipe != model {
                 return Err(ConfigError::Inconsistent(format!(
@@ -192,9 +176,6 @@ impl Config {
     pub(super) fn imu_window(&self) -> Windowing {
         let recipe = self.imu_recipe();
         let window_s = recipe.samples as f64 / f64::from(recipe.rate_hz);
-        self.windows.imu.unwrap_or(Windowing {
-            window_s,
-            hop_s: 1.0,
-        })
+        self.windows.imu.unwrap_or(Windowing { window_s, hop_s: 1.0 })
     }
 }

@@ -72,10 +72,7 @@ impl Config {
     fn stem(&self, list: &mut Vec<NamedShape>, encoder: &Encoder<'_>) {
         let &Encoder { name, width, .. } = encoder;
         let mut add = |tensor: &str, shape: &[usize]| {
-            list.push((
-                format!("modality_preprocessors.{name}.{tensor}"),
-                shape.to_vec(),
-            ));
+            list.push((format!("modality_preprocessors.{name}.{tensor}"), shape.to_vec()));
         };
         let tokens = 1 + self.token_count(name);
         match name {
@@ -88,10 +85,7 @@ impl Config {
             "vision" => {
                 let [frames, rows, columns] = self.kernel_size;
                 add("cls_token", &[1, 1, width]);
-                add(
-                    "rgbt_stem.proj.1.weight",
-                    &[width, 3, frames, rows, columns],
-                );
+                add("rgbt_stem.proj.1.weight", &[width, 3, frames, rows, columns]);
                 add("pos_embedding_helper.pos_embed", &[1, tokens, width]);
             }
             "imu" => {
@@ -150,8 +144,7 @@ fn trunk(list: &mut Vec<NamedShape>, encoder: &Encoder<'_>) {
         add("pre_transformer_layer.0.bias".into(), &[width]);
     }
     for block in 0..blocks {
-        let mut add =
-            |tensor: &str, shape: &[usize]| add(format!("blocks.{block}.{tensor}"), shape);
+        let mut add = |tensor: &str, shape: &[usize]| add(format!("blocks.{block}.{tensor}"), shape);
         add("attn.in_proj_weight", &[3 * width, width]);
         add("attn.in_proj_bias", &[3 * width]);
         if bias_kv {

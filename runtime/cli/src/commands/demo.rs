@@ -81,13 +81,7 @@ fn conclude(outcome: &Outcome) {
     };
     let missed: Vec<String> = outcome
         .missed()
-        .map(|t| {
-            format!(
-                "{} at {}",
-                t.label,
-                terminal::clock(t.span.start, Timestamp::ZERO)
-            )
-        })
+        .map(|t| format!("{} at {}", t.label, terminal::clock(t.span.start, Timestamp::ZERO)))
         .collect();
     let false_events: Vec<String> = outcome
         .made_up()

@@ -101,8 +101,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let mut bar = Progress::new("embedding", args.items.len() as u64);
     for (done, item) in args.items.iter().enumerate() {
         let windows = windows(&args, &models, encoder.as_ref(), item)?;
-        let embedding = files::embed(encoder.as_mut(), &windows)
-            .map_err(|e| Failure::new(Exit::Input, format!("{item}: {e}")))?;
+        let embedding =
+            files::embed(encoder.as_mut(), &windows).map_err(|e| Failure::new(Exit::Input, format!("{item}: {e}")))?;
         print(item, &embedding)?;
         bar.set(done as u64 + 1);
     }
@@ -110,23 +110,13 @@ pub fn run(args: Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn windows(
-    args: &Args,
-    models: &Models,
-    encoder: &dyn Encoder,
-    item: &str,
-) -> Result<Vec<Window>, Failure> {
-    let unreadable =
-        |why: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{item}: {why}"));
+fn windows(args: &Args, models: &Models, encoder: &dyn Encoder, item: &str) -> Result<Vec<Window>, Failure> {
+    let unreadable = |why: &dyn std::fmt::Display| Failure::new(Exit::Input, format!("{item}: {why}"));
     let bytes = || std::fs::read(item).map_err(|e| unreadable(&format!("cannot be read: {e}")));
     let windows = match encoder.spec().sense {
         Sense::Image => files::picture(&bytes()?, item).map(|w| vec![w]),
-        Sense::Thermal => {
-            files::thermal_png(&bytes()?, args.kelvin_per_count, item).map(|w| vec![w])
-        }
-        Sense::Depth => {
-            files::depth_png(&bytes()?, args.metres_per_count, args.focal_px, item).map(|w| vec![w])
-        }
+        Sense::Thermal => files::thermal_png(&bytes()?, args.kelvin_per_count, item).map(|w| vec![w]),
+        Sense::Depth => files::depth_png(&bytes()?, args.metres_per_count, args.focal_px, item).map(|w| vec![w]),
         Sense::Imu => {
             let text = String::from_utf8(bytes()?).map_err(|e| unreadable(&e))?;
             files::imu_csv(&text, encoder.spec().window, item)

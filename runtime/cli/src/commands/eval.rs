@@ -66,10 +66,7 @@ struct Tally(BTreeMap<(String, String), u64>);
 
 impl Tally {
     fn count(&mut self, truth: &str, said: &str) {
-        *self
-            .0
-            .entry((truth.to_owned(), said.to_owned()))
-            .or_default() += 1;
+        *self.0.entry((truth.to_owned(), said.to_owned())).or_default() += 1;
     }
 
     fn accuracy(&self, what: String) -> Accuracy {
@@ -153,9 +150,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
 fn wanted(args: &Args, models: &Models) -> Result<Vec<Sense>, Failure> {
     let sensors = Sense::ALL.into_iter().filter(|s| *s != Sense::Text);
     if args.sense.is_empty() {
-        return Ok(sensors
-            .filter(|s| models.pack.graph_path(*s).is_ok())
-            .collect());
+        return Ok(sensors.filter(|s| models.pack.graph_path(*s).is_ok()).collect());
     }
     args.sense
         .iter()
@@ -219,12 +214,7 @@ fn perceivable(sense: Sense) -> Vec<Happening> {
         .collect()
 }
 
-fn scenes(
-    args: &Args,
-    models: &Models,
-    senses: &[Sense],
-    names: &Names,
-) -> Result<Vec<Accuracy>, Failure> {
+fn scenes(args: &Args, models: &Models, senses: &[Sense], names: &Names) -> Result<Vec<Accuracy>, Failure> {
     let mut encoders = BTreeMap::new();
     let mut cuttings = BTreeMap::new();
     for &sense in senses {
@@ -247,14 +237,10 @@ fn scenes(
             for window in last_windows(world, &cuttings)? {
                 let sense = window.format.sense();
                 let classes = perceivable(sense);
-                let Some(encoder) = encoders
-                    .get_mut(&sense)
-                    .filter(|_| classes.contains(&happening))
-                else {
+                let Some(encoder) = encoders.get_mut(&sense).filter(|_| classes.contains(&happening)) else {
                     continue;
                 };
-                let embedding = files::embed(encoder.as_mut(), std::slice::from_ref(&window))
-                    .or_exit(Exit::Model)?;
+                let embedding = files::embed(encoder.as_mut(), std::slice::from_ref(&window)).or_exit(Exit::Model)?;
                 tallies
                     .entry(sense)
                     .or_default()
@@ -285,17 +271,9 @@ fn last_windows(world: World, cuttings: &BTreeMap<Sense, Cutting>) -> Result<Vec
     Ok(last.into_values().map(|(_, window)| window).collect())
 }
 
-fn sounds(
-    args: &Args,
-    models: &Models,
-    folder: &std::path::Path,
-    names: &Names,
-) -> Result<Accuracy, Failure> {
+fn sounds(args: &Args, models: &Models, folder: &std::path::Path, names: &Names) -> Result<Accuracy, Failure> {
     let recordings = sound_collection::list(folder).or_exit(Exit::Input)?;
-    let recordings: Vec<_> = recordings
-        .into_iter()
-        .filter(|r| r.fold == args.fold)
-        .collect();
+    let recordings: Vec<_> = recordings.into_iter().filter(|r| r.fold == args.fold).collect();
     let classes: BTreeSet<Happening> = recordings
         .iter()
         .filter_map(|r| Happening::from_name(&r.label))

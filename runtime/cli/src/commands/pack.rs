@@ -70,27 +70,18 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
 }
 
-fn import(
-    checkpoint: &Path,
-    config: &str,
-    family: &str,
-    out: &Path,
-    precision: Stored,
-) -> Result<(), Failure> {
+fn import(checkpoint: &Path, config: &str, family: &str, out: &Path, precision: Stored) -> Result<(), Failure> {
     let precision = match precision {
         Stored::F32 => Precision::F32,
         Stored::F16 => Precision::F16,
     };
-    let family = FAMILIES
-        .iter()
-        .find(|f| f.name() == family)
-        .ok_or_else(|| {
-            let known: Vec<_> = FAMILIES.iter().map(|f| f.name()).collect();
-            Failure::new(
-                Exit::Configuration,
-                format!("no model family {family:?}; known: {}", known.join(", ")),
-            )
-        })?;
+    let family = FAMILIES.iter().find(|f| f.name() == family).ok_or_else(|| {
+        let known: Vec<_> = FAMILIES.iter().map(|f| f.name()).collect();
+        Failure::new(
+            Exit::Configuration,
+            format!("no model family {family:?}; known: {}", known.join(", ")),
+        )
+    })?;
     let mut bar = Progress::new("writing graphs", 0);
     let manifest = family
         .import(checkpoint, config, out, precision, &mut |p| {
@@ -135,18 +126,9 @@ fn verify(dir: &Path) -> Result<(), Failure> {
 fn print_manifest(m: &Manifest) {
     println!("{} {} ({})", m.name, m.version, m.family);
     println!("  {}", m.about);
-    println!(
-        "  space    {} ({} numbers per embedding)",
-        m.space.id, m.space.dim
-    );
-    println!(
-        "  licence  {} · commercial use: {:?}",
-        m.licence, m.commercial_use
-    );
-    println!(
-        "  from     {} (sha256 {})",
-        m.source.checkpoint, m.source.sha256
-    );
+    println!("  space    {} ({} numbers per embedding)", m.space.id, m.space.dim);
+    println!("  licence  {} · commercial use: {:?}", m.licence, m.commercial_use);
+    println!("  from     {} (sha256 {})", m.source.checkpoint, m.source.sha256);
     print_sense(m, "image", m.image.as_ref());
     print_sense(m, "video", m.video.as_ref());
     print_sense(m, "text", m.text.as_ref());
@@ -155,11 +137,7 @@ fn print_manifest(m: &Manifest) {
     print_sense(m, "thermal", m.thermal.as_ref());
     print_sense(m, "imu", m.imu.as_ref());
     let bytes: u64 = m.files.iter().map(|f| f.bytes).sum();
-    println!(
-        "  total    {:.1} MB in {} files",
-        bytes as f64 / 1e6,
-        m.files.len()
-    );
+    println!("  total    {:.1} MB in {} files", bytes as f64 / 1e6, m.files.len());
 }
 
 fn print_sense<R: Serialize>(manifest: &Manifest, name: &str, entry: Option<&SenseEntry<R>>) {
@@ -194,7 +172,12 @@ fn recipe_lines<R: Serialize>(recipe: &R) -> Vec<String> {
     text.lines()
         .map(|line| match line.split_once(" = [") {
             Some((key, list)) if line.len() > LONGEST => {
-                format!("{key} = ({} values)", list.split(',').filter(|v| !v.trim_matches(&[']', ' '][..]).is_empty()).count())
+                format!(
+                    "{key} = ({} values)",
+                    list.split(',')
+                        .filter(|v| !v.trim_matches(&[']', ' '][..]).is_empty())
+                        .count()
+                )
             }
             _ => line.to_owned(),
         })

@@ -35,21 +35,15 @@ pub struct Args {
 /// Runs the verb.
 pub fn run(args: Args) -> Result<(), Failure> {
     let Opened {
-        mut input,
-        duration,
-        ..
+        mut input, duration, ..
     } = inputs::open(&args.input, args.seconds)?;
     let models = Models::open(&args.pack.pack)?;
     let mut perceive = models.perceive(args.prompts.as_deref(), input.streams())?;
     let out: Box<dyn Write> = match &args.events {
         None => Box::new(io::stdout().lock()),
         Some(path) => {
-            let file = File::create(path).map_err(|e| {
-                Failure::new(
-                    Exit::Failure,
-                    format!("{}: cannot be written: {e}", path.display()),
-                )
-            })?;
+            let file = File::create(path)
+                .map_err(|e| Failure::new(Exit::Failure, format!("{}: cannot be written: {e}", path.display())))?;
             Box::new(BufWriter::new(file))
         }
     };
@@ -63,10 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let speed = Speed::start();
     let summary = replay(input.as_input(), &mut perceive, &mut lines).or_exit(Exit::Model)?;
     let Lines {
-        mut out,
-        bar,
-        failed,
-        ..
+        mut out, bar, failed, ..
     } = lines;
     bar.finish();
     out.flush()?;

@@ -1,5 +1,7 @@
 //! Runs the real binary and looks at what it prints.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -35,8 +35,7 @@ impl Queue {
                 message,
             })
         };
-        self.waiting
-            .extend(messages.into_iter().enumerate().map(waiting));
+        self.waiting.extend(messages.into_iter().enumerate().map(waiting));
     }
 
     /// The earliest message.
@@ -57,9 +56,7 @@ impl Queue {
 
     /// `log_time` of the earliest message.
     pub(super) fn next_time(&self) -> Option<u64> {
-        self.waiting
-            .peek()
-            .map(|Reverse(waiting)| waiting.message.log_time)
+        self.waiting.peek().map(|Reverse(waiting)| waiting.message.log_time)
     }
 
     /// Decompressed bytes kept in memory.

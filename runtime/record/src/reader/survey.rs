@@ -11,30 +11,17 @@ use std::collections::{BTreeSet, HashMap};
 
 impl LogReader {
     /// Learns the channels, the first message of each and all labels: opens the stretches that have something new.
-    pub(super) fn survey(
-        &mut self,
-        stretches: &[Stretch],
-        mut traffic: TrafficByChannel,
-    ) -> Result<(), RecordError> {
+    pub(super) fn survey(&mut self, stretches: &[Stretch], mut traffic: TrafficByChannel) -> Result<(), RecordError> {
         let mut schemas: HashMap<u16, String> = HashMap::new();
         let mut first_messages: Vec<(u16, Payload)> = Vec::new();
         let mut unsettled: BTreeSet<u16> = BTreeSet::new();
         // Declarations come first, wherever they stand. A channel may be declared in a chunk that holds no message of it.
-        let (declarations, others): (Vec<_>, Vec<_>) = stretches
-            .iter()
-            .partition(|stretch| stretch.has_no_messages());
+        let (declarations, others): (Vec<_>, Vec<_>) = stretches.iter().partition(|stretch| stretch.has_no_messages());
         for stretch in declarations.into_iter().chain(others) {
             let news = |channel: &u16| {
-                unsettled.contains(channel)
-                    || self
-                        .roles
-                        .get(channel)
-                        .is_none_or(|role| matches!(role, Role::Truth))
+                unsettled.contains(channel) || self.roles.get(channel).is_none_or(|role| matches!(role, Role::Truth))
             };
-            let all_declared = traffic
-                .0
-                .keys()
-                .all(|channel| self.roles.contains_key(channel));
+            let all_declared = traffic.0.keys().all(|channel| self.roles.contains_key(channel));
             let has_news = stretch
                 .channels
                 .as_ref()
@@ -52,12 +39,7 @@ impl LogReader {
                     continue;
                 }
                 let schema = schemas.get(&channel.schema_id).map_or("", String::as_str);
-                let role = role_of(
-                    &channel.topic,
-                    schema,
-                    &channel.message_encoding,
-                    &channel.metadata,
-                );
+                let role = role_of(&channel.topic, schema, &channel.message_encoding, &channel.metadata);
                 if matches!(role, Role::Unsettled { .. }) {
                     unsettled.insert(channel.id);
                 }
@@ -72,21 +54,15 @@ impl LogReader {
                         Ok(label) => self.truth.push(label),
                         Err(why) => self.loss.skip(why),
                     },
-                    Some(Role::Unsettled {
-                        kind,
-                        topic,
-                        metadata,
-                    }) if unsettled.contains(&message.channel) => {
+                    Some(Role::Unsettled { kind, topic, metadata }) if unsettled.contains(&message.channel) => {
                         // The rate is not known yet and may not decide whether the message makes sense.
                         if let Ok(payload) = Payload::parse(*kind, &message.data)
-                            && payload
-                                .format(topic, metadata, &self.options, 0.0)
-                                .is_ok_and(|f| {
-                                    payload
-                                        .clone()
-                                        .into_frame(&f, payload.encoding(), &mut self.scratch)
-                                        .is_ok()
-                                })
+                            && payload.format(topic, metadata, &self.options, 0.0).is_ok_and(|f| {
+                                payload
+                                    .clone()
+                                    .into_frame(&f, payload.encoding(), &mut self.scratch)
+                                    .is_ok()
+                            })
                         {
                             unsettled.remove(&message.channel);
                             first_messages.push((message.channel, payload));
@@ -102,10 +78,7 @@ impl LogReader {
             let seen = traffic.0.get(&channel).copied();
             self.settle(channel, &payload, seen.map_or(0.0, |seen| seen.rate_hz()));
             if let Some(seen) = seen {
-                let (first, last) = (
-                    Timestamp::from_nanos(seen.first),
-                    Timestamp::from_nanos(seen.last),
-                );
+                let (first, last) = (Timestamp::from_nanos(seen.first), Timestamp::from_nanos(seen.last));
                 let span = self.span.unwrap_or(Span::new(first, last));
                 self.span = Some(Span::new(span.start.min(first), span.end.max(last)));
             }
@@ -115,12 +88,7 @@ impl LogReader {
 
     /// Gives a channel its stream.
     fn settle(&mut self, channel: u16, payload: &Payload, seen_rate_hz: f32) {
-        let Some(Role::Unsettled {
-            kind,
-            topic,
-            metadata,
-        }) = self.roles.get(&channel).cloned()
-        else {
+        let Some(Role::Unsettled { kind, topic, metadata }) = self.roles.get(&channel).cloned() else {
             return;
         };
         let Ok(format) = payload.format(&topic, &metadata, &self.options, seen_rate_hz) else {

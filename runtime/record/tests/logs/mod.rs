@@ -1,12 +1,7 @@
 //! Small logs for the tests of this folder.
-#![allow(
-    dead_code,
-    reason = "every test file includes this module and uses a part of it"
-)]
+#![allow(dead_code, reason = "every test file includes this module and uses a part of it")]
 
-use sensebind_core::{
-    AudioSample, DepthUnit, Format, Frame, PixelLayout, Span, StreamId, ThermalUnit, Timestamp,
-};
+use sensebind_core::{AudioSample, DepthUnit, Format, Frame, PixelLayout, Span, StreamId, ThermalUnit, Timestamp};
 use sensebind_record::{LogReader, LogWriter, Loss, ReadOptions};
 use std::collections::BTreeMap;
 use std::io::Cursor;
@@ -69,10 +64,7 @@ pub fn every_format() -> Vec<(&'static str, Format)> {
         ("tenths", thermal(ThermalUnit::KelvinPerCount(0.1))),
         ("agc", thermal(ThermalUnit::Gray8)),
         ("kelvin", thermal(ThermalUnit::KelvinF32)),
-        (
-            "quarter_mm",
-            depth(DepthUnit::MetresPerCount(0.00025), Some(421.5)),
-        ),
+        ("quarter_mm", depth(DepthUnit::MetresPerCount(0.00025), Some(421.5))),
         ("metres", depth(DepthUnit::MetresF32, None)),
         ("imu", Format::Imu { rate_hz: 200.0 }),
     ]
@@ -94,27 +86,17 @@ pub fn frame_bytes(format: &Format, seed: u64) -> Vec<u8> {
         Format::Imu { .. } => (0..6)
             .flat_map(|axis| (seed as f32 * 0.37 - axis as f32).to_le_bytes())
             .collect(),
-        _ => noise(
-            format.frame_bytes().expect("every frame has one size"),
-            seed,
-        ),
+        _ => noise(format.frame_bytes().expect("every frame has one size"), seed),
     }
 }
 
-pub fn write_frame(
-    log: &mut LogWriter<Cursor<Vec<u8>>>,
-    stream: &str,
-    format: &Format,
-    time: u64,
-    data: &[u8],
-) {
+pub fn write_frame(log: &mut LogWriter<Cursor<Vec<u8>>>, stream: &str, format: &Format, time: u64, data: &[u8]) {
     let frame = Frame {
         seq: 0,
         captured: Timestamp::from_nanos(time),
         data,
     };
-    log.write(&StreamId::new(stream), format, &frame)
-        .expect("frame fits");
+    log.write(&StreamId::new(stream), format, &frame).expect("frame fits");
 }
 
 pub fn new_log() -> LogWriter<Cursor<Vec<u8>>> {
@@ -145,8 +127,7 @@ pub fn camera_and_imu(seconds: u64) -> Vec<u8> {
     let at = Timestamp::from_nanos;
     log.write_truth("dog_bark", Span::new(at(1_000), at(2_000)))
         .expect("memory");
-    log.write_truth("rain", Span::new(at(0), at(1_500)))
-        .expect("memory");
+    log.write_truth("rain", Span::new(at(0), at(1_500))).expect("memory");
     finished(log)
 }
 
@@ -195,13 +176,8 @@ impl OneChannel {
 
     /// Messages 100 ms apart.
     pub fn log(&self, options: mcap::WriteOptions, messages: &[Vec<u8>]) -> Vec<u8> {
-        let mut writer = options
-            .profile("ros2")
-            .create(Cursor::new(Vec::new()))
-            .expect("memory");
-        let schema = writer
-            .add_schema(self.schema, "ros2msg", b"")
-            .expect("memory");
+        let mut writer = options.profile("ros2").create(Cursor::new(Vec::new())).expect("memory");
+        let schema = writer.add_schema(self.schema, "ros2msg", b"").expect("memory");
         let channel = writer
             .add_channel(schema, self.topic, self.encoding, &self.metadata)
             .expect("memory");
@@ -213,9 +189,7 @@ impl OneChannel {
                 log_time,
                 publish_time: 0,
             };
-            writer
-                .write_to_known_channel(&header, message)
-                .expect("memory");
+            writer.write_to_known_channel(&header, message).expect("memory");
         }
         writer.finish().expect("memory");
         writer.into_inner().into_inner()
