@@ -18,7 +18,9 @@ const NEPERS_PER_DB: f32 = std::f32::consts::LN_10 / 10.0;
 pub fn taught(sense: Sense) -> Vec<usize> {
     let sensed = sensed(sense);
     let kinds = all_shown();
-    (0..kinds.len()).filter(|&kind| kinds[kind].is_none_or(|happening| sensed.contains(&happening))).collect()
+    (0..kinds.len())
+        .filter(|&kind| kinds[kind].is_none_or(|happening| sensed.contains(&happening)))
+        .collect()
 }
 
 /// What the rows of a batch show: each kind as often as any other (± 1), so that happenings recur as little as they can.
@@ -101,7 +103,12 @@ impl Source<'_> {
     fn sound(&self, moment: usize, stored: Vec<f32>, draw: &mut Draw) -> Result<Vec<f32>> {
         let (config, kinds) = (self.config, all_shown());
         let augment = &config.sound;
-        let recipe = config.model.recipes.audio.as_ref().context("model.recipes.audio is missing")?;
+        let recipe = config
+            .model
+            .recipes
+            .audio
+            .as_ref()
+            .context("model.recipes.audio is missing")?;
         let kind = self.moments.shown[moment];
         let recorded = match kinds[kind] {
             Some(happening) if draw.chance(config.recordings.probability) => self.takes.window(happening, draw),
@@ -116,7 +123,13 @@ impl Source<'_> {
             let quiet = &self.by_shown[kinds.len() - 1];
             let mut other = self.moments.inputs(Sense::Audio).get(quiet[draw.index(quiet.len())]);
             let below = draw.range(augment.mix_db[0], augment.mix_db[1]);
-            match_level(&mut other, &sound, recipe, -below, draw.range(-augment.tilt_db, augment.tilt_db));
+            match_level(
+                &mut other,
+                &sound,
+                recipe,
+                -below,
+                draw.range(-augment.tilt_db, augment.tilt_db),
+            );
             mix(&mut sound, &other, recipe);
         }
         if kinds[kind].is_some() && draw.chance(augment.mix_probability * 0.3) {
@@ -196,7 +209,11 @@ fn match_level(other: &mut [f32], sound: &[f32], recipe: &AudioRecipe, relative_
 /// Adds the powers of two sounds.
 fn mix(sound: &mut [f32], other: &[f32], recipe: &AudioRecipe) {
     for (value, &other) in sound.iter_mut().zip(other) {
-        let (high, low) = if *value > other { (*value, other) } else { (other, *value) };
+        let (high, low) = if *value > other {
+            (*value, other)
+        } else {
+            (other, *value)
+        };
         *value = high + ((low - high) * recipe.std).exp().ln_1p() / recipe.std;
     }
 }

@@ -114,26 +114,40 @@ impl TrainConfig {
     /// An unreadable file, an unknown or missing key, values that do not fit together.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let config: Self = toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))?;
+        let config: Self =
+            toml::from_str(&text).with_context(|| format!("{} is no training configuration", path.display()))?;
         config.check().with_context(|| format!("{}", path.display()))?;
         Ok(config)
     }
 
     fn check(&self) -> Result<()> {
         self.model.check()?;
-        ensure!(self.share > 0 && self.validate_every > 0 && self.save_every > 0, "share, validate_every and save_every must be at least 1");
-        ensure!(self.scenes.train_each > 0 && self.scenes.validate_each > 0, "scenes: at least one moment of each is needed");
+        ensure!(
+            self.share > 0 && self.validate_every > 0 && self.save_every > 0,
+            "share, validate_every and save_every must be at least 1"
+        );
+        ensure!(
+            self.scenes.train_each > 0 && self.scenes.validate_each > 0,
+            "scenes: at least one moment of each is needed"
+        );
         let folds = &self.recordings;
         ensure!(
             !folds.train_folds.iter().any(|fold| folds.validate_folds.contains(fold)),
             "recordings: a fold is in train_folds and in validate_folds; validation would measure memory"
         );
         for stage in [&self.image_text, &self.audio, &self.thermal, &self.depth, &self.imu] {
-            ensure!(stage.temperature > 0.0 && stage.batch > 1, "every stage needs temperature > 0 and batch > 1");
+            ensure!(
+                stage.temperature > 0.0 && stage.batch > 1,
+                "every stage needs temperature > 0 and batch > 1"
+            );
         }
         let recipes = &self.model.recipes;
         ensure!(
-            recipes.image.is_some() && recipes.audio.is_some() && recipes.depth.is_some() && recipes.thermal.is_some() && recipes.imu.is_some(),
+            recipes.image.is_some()
+                && recipes.audio.is_some()
+                && recipes.depth.is_some()
+                && recipes.thermal.is_some()
+                && recipes.imu.is_some(),
             "model.recipes: image, audio, depth, thermal and imu must be given"
         );
         Ok(())
@@ -160,26 +174,61 @@ impl TrainConfig {
             Sense::Image => {
                 let kernel = m.kernel_size[1];
                 let tokens = grid(m.image_size, m.image_size, kernel, kernel);
-                (m.vision_embed_dim, m.vision_num_blocks, m.vision_num_heads, tokens, vec![3, kernel, kernel])
+                (
+                    m.vision_embed_dim,
+                    m.vision_num_blocks,
+                    m.vision_num_heads,
+                    tokens,
+                    vec![3, kernel, kernel],
+                )
             }
             Sense::Text => {
                 let rows = m.text_known_ids.as_ref().map_or(0, |ids| ids.len() + 1);
-                (m.text_embed_dim, m.text_num_blocks, m.text_num_heads, m.text_context, vec![rows])
+                (
+                    m.text_embed_dim,
+                    m.text_num_blocks,
+                    m.text_num_heads,
+                    m.text_context,
+                    vec![rows],
+                )
             }
             Sense::Audio => {
                 let kernel = m.audio_kernel_size;
                 let tokens = grid(m.audio_num_mel_bins, m.audio_target_len, kernel, m.audio_stride);
-                (m.audio_embed_dim, m.audio_num_blocks, m.audio_num_heads, tokens, vec![1, kernel, kernel])
+                (
+                    m.audio_embed_dim,
+                    m.audio_num_blocks,
+                    m.audio_num_heads,
+                    tokens,
+                    vec![1, kernel, kernel],
+                )
             }
             Sense::Depth => {
                 let kernel = m.depth_kernel_size;
                 let tokens = grid(m.depth_size, m.depth_size, kernel, m.depth_stride.unwrap_or(kernel));
-                (m.depth_embed_dim, m.depth_num_blocks, m.depth_num_heads, tokens, vec![1, kernel, kernel])
+                (
+                    m.depth_embed_dim,
+                    m.depth_num_blocks,
+                    m.depth_num_heads,
+                    tokens,
+                    vec![1, kernel, kernel],
+                )
             }
             Sense::Thermal => {
                 let kernel = m.thermal_kernel_size;
-                let tokens = grid(m.thermal_size, m.thermal_size, kernel, m.thermal_stride.unwrap_or(kernel));
-                (m.thermal_embed_dim, m.thermal_num_blocks, m.thermal_num_heads, tokens, vec![1, kernel, kernel])
+                let tokens = grid(
+                    m.thermal_size,
+                    m.thermal_size,
+                    kernel,
+                    m.thermal_stride.unwrap_or(kernel),
+                );
+                (
+                    m.thermal_embed_dim,
+                    m.thermal_num_blocks,
+                    m.thermal_num_heads,
+                    tokens,
+                    vec![1, kernel, kernel],
+                )
             }
             Sense::Imu => {
                 let tokens = m.imu_samples / m.imu_kernel_size;
@@ -187,6 +236,14 @@ impl TrainConfig {
                 (m.imu_embed_dim, m.imu_num_blocks, m.imu_num_heads, tokens, stem)
             }
         };
-        Architecture { sense, width, blocks, heads, dim: m.out_embed_dim, tokens, stem }
+        Architecture {
+            sense,
+            width,
+            blocks,
+            heads,
+            dim: m.out_embed_dim,
+            tokens,
+            stem,
+        }
     }
 }

@@ -73,9 +73,17 @@ pub fn info_nce(left: &Rows, right: &Rows, scale: f32, smoothing: f32) -> Contra
     let mut loss = 0.0f64;
     let half = 0.5 / count as f32;
     for by_column in [false, true] {
-        let place = |item: usize, other: usize| if by_column { other * count + item } else { item * count + other };
+        let place = |item: usize, other: usize| {
+            if by_column {
+                other * count + item
+            } else {
+                item * count + other
+            }
+        };
         for item in 0..count {
-            let top = (0..count).map(|other| logits[place(item, other)]).fold(f32::MIN, f32::max);
+            let top = (0..count)
+                .map(|other| logits[place(item, other)])
+                .fold(f32::MIN, f32::max);
             let total: f32 = (0..count).map(|other| (logits[place(item, other)] - top).exp()).sum();
             for other in 0..count {
                 let logit = logits[place(item, other)] - top;
@@ -92,9 +100,15 @@ pub fn info_nce(left: &Rows, right: &Rows, scale: f32, smoothing: f32) -> Contra
         for item in 0..count {
             let row = &mut values[item * width..(item + 1) * width];
             for partner in 0..count {
-                let place = if by_column { partner * count + item } else { item * count + partner };
+                let place = if by_column {
+                    partner * count + item
+                } else {
+                    item * count + partner
+                };
                 let weight = slope[place] * scale;
-                row.iter_mut().zip(other.row(partner)).for_each(|(out, &value)| *out += weight * value);
+                row.iter_mut()
+                    .zip(other.row(partner))
+                    .for_each(|(out, &value)| *out += weight * value);
             }
             // Through the division by the length: the part along the row vanishes.
             let along = dot(row, own.row(item));

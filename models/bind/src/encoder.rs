@@ -81,20 +81,52 @@ impl Architecture {
             all.add(format!("{prefix}.bias"), &[width], Start::Constant(0.0), false, draw);
         };
         if sense == Sense::Text {
-            all.add(format!("{pre}.token_embedding.weight"), &[self.stem[0], width], Start::Normal(0.3), false, draw);
-            all.add(format!("{pre}.pos_embed"), &[1, self.tokens, width], Start::Normal(0.05), false, draw);
+            all.add(
+                format!("{pre}.token_embedding.weight"),
+                &[self.stem[0], width],
+                Start::Normal(0.3),
+                false,
+                draw,
+            );
+            all.add(
+                format!("{pre}.pos_embed"),
+                &[1, self.tokens, width],
+                Start::Normal(0.05),
+                false,
+                draw,
+            );
         } else {
             let stem = format!("{pre}.{}", stem_name(sense));
-            let weight = if sense == Sense::Image { "proj.1.weight" } else { "proj.weight" };
+            let weight = if sense == Sense::Image {
+                "proj.1.weight"
+            } else {
+                "proj.weight"
+            };
             let shape: Vec<usize> = std::iter::once(width).chain(self.stem.iter().copied()).collect();
             let spread = Start::Normal((self.patch() as f32).powf(-0.5));
             all.add(format!("{stem}.{weight}"), &shape, spread, true, draw);
             if sense != Sense::Image {
                 norm(&mut all, format!("{stem}.norm_layer"), draw);
             }
-            all.add(format!("{pre}.cls_token"), &[1, 1, width], Start::Normal(0.1), false, draw);
-            let positions = if sense == Sense::Imu { "pos_embed" } else { "pos_embedding_helper.pos_embed" };
-            all.add(format!("{pre}.{positions}"), &[1, self.positions(), width], Start::Normal(0.1), false, draw);
+            all.add(
+                format!("{pre}.cls_token"),
+                &[1, 1, width],
+                Start::Normal(0.1),
+                false,
+                draw,
+            );
+            let positions = if sense == Sense::Imu {
+                "pos_embed"
+            } else {
+                "pos_embedding_helper.pos_embed"
+            };
+            all.add(
+                format!("{pre}.{positions}"),
+                &[1, self.positions(), width],
+                Start::Normal(0.1),
+                false,
+                draw,
+            );
         }
         let trunk = format!("modality_trunks.{name}");
         if sense == Sense::Image {
@@ -108,19 +140,55 @@ impl Architecture {
         let zero = Start::Constant(0.0);
         for block in 0..self.blocks {
             let block = format!("{trunk}.blocks.{block}");
-            all.add(format!("{block}.attn.in_proj_weight"), &[3 * width, width], matrix(width, width), true, draw);
+            all.add(
+                format!("{block}.attn.in_proj_weight"),
+                &[3 * width, width],
+                matrix(width, width),
+                true,
+                draw,
+            );
             all.add(format!("{block}.attn.in_proj_bias"), &[3 * width], zero, false, draw);
             if has_extra_key(sense) {
-                all.add(format!("{block}.attn.bias_k"), &[1, 1, width], Start::Normal(0.1), false, draw);
-                all.add(format!("{block}.attn.bias_v"), &[1, 1, width], Start::Normal(0.1), false, draw);
+                all.add(
+                    format!("{block}.attn.bias_k"),
+                    &[1, 1, width],
+                    Start::Normal(0.1),
+                    false,
+                    draw,
+                );
+                all.add(
+                    format!("{block}.attn.bias_v"),
+                    &[1, 1, width],
+                    Start::Normal(0.1),
+                    false,
+                    draw,
+                );
             }
-            all.add(format!("{block}.attn.out_proj.weight"), &[width, width], residual(width, width), true, draw);
+            all.add(
+                format!("{block}.attn.out_proj.weight"),
+                &[width, width],
+                residual(width, width),
+                true,
+                draw,
+            );
             all.add(format!("{block}.attn.out_proj.bias"), &[width], zero, false, draw);
             norm(&mut all, format!("{block}.norm_1"), draw);
             let hidden = 4 * width;
-            all.add(format!("{block}.mlp.fc1.weight"), &[hidden, width], matrix(width, hidden), true, draw);
+            all.add(
+                format!("{block}.mlp.fc1.weight"),
+                &[hidden, width],
+                matrix(width, hidden),
+                true,
+                draw,
+            );
             all.add(format!("{block}.mlp.fc1.bias"), &[hidden], zero, false, draw);
-            all.add(format!("{block}.mlp.fc2.weight"), &[width, hidden], residual(hidden, width), true, draw);
+            all.add(
+                format!("{block}.mlp.fc2.weight"),
+                &[width, hidden],
+                residual(hidden, width),
+                true,
+                draw,
+            );
             all.add(format!("{block}.mlp.fc2.bias"), &[width], zero, false, draw);
             norm(&mut all, format!("{block}.norm_2"), draw);
         }
@@ -131,7 +199,13 @@ impl Architecture {
             _ => ("0", "2"),
         };
         norm(&mut all, format!("{head}.{first}"), draw);
-        all.add(format!("{head}.{linear}.weight"), &[self.dim, width], matrix(width, self.dim), true, draw);
+        all.add(
+            format!("{head}.{linear}.weight"),
+            &[self.dim, width],
+            matrix(width, self.dim),
+            true,
+            draw,
+        );
         all
     }
 }
@@ -164,9 +238,7 @@ impl<B: Backend> Weights<B> {
     pub fn upload(parameters: &Parameters, device: &B::Device) -> Self {
         let tensors = parameters
             .iter()
-            .map(|parameter| {
-                Tensor::from_data(TensorData::new(parameter.values.clone(), parameter.matrix()), device)
-            })
+            .map(|parameter| Tensor::from_data(TensorData::new(parameter.values.clone(), parameter.matrix()), device))
             .collect();
         Self { tensors }
     }
@@ -202,7 +274,13 @@ pub fn forward<B: Fused>(
     batch: usize,
     device: &B::Device,
 ) -> Tensor<B, 2> {
-    let Architecture { sense, width, blocks, heads, .. } = *architecture;
+    let Architecture {
+        sense,
+        width,
+        blocks,
+        heads,
+        ..
+    } = *architecture;
     let mut next = InOrder(weights.tensors.iter());
     let (mut x, selected, mask) = match input {
         Input::Words { rows, length, ends } => {
@@ -232,8 +310,11 @@ pub fn forward<B: Fused>(
         x = layer_norm(x, next.next(), next.next(), EPS);
     }
     let tokens = x.dims()[0] / batch;
-    let selected: Vec<i64> =
-        selected.iter().enumerate().map(|(item, &token)| (item * tokens + token) as i64).collect();
+    let selected: Vec<i64> = selected
+        .iter()
+        .enumerate()
+        .map(|(item, &token)| (item * tokens + token) as i64)
+        .collect();
     let selected = Tensor::<B, 1, Int>::from_data(TensorData::new(selected, [batch]), device);
     for block in 0..blocks {
         let is_last = block + 1 == blocks;
@@ -259,14 +340,19 @@ pub fn forward<B: Fused>(
         } else {
             let all = linear(h, in_weight.clone(), in_bias.clone());
             let rows = batch * tokens;
-            (all.clone().slice([0..rows, 0..width]), all.slice([0..rows, width..3 * width]))
+            (
+                all.clone().slice([0..rows, 0..width]),
+                all.slice([0..rows, width..3 * width]),
+            )
         };
         let rows = batch * tokens;
         let mut key = split_heads(pair.clone().slice([0..rows, 0..width]), batch, heads);
         let mut value = split_heads(pair.slice([0..rows, width..2 * width]), batch, heads);
         if let Some((extra_key, extra_value)) = extra {
             let spread = |extra: Tensor<B, 2>| {
-                extra.reshape([1, heads, 1, width / heads]).expand([batch, heads, 1, width / heads])
+                extra
+                    .reshape([1, heads, 1, width / heads])
+                    .expand([batch, heads, 1, width / heads])
             };
             key = Tensor::cat(vec![key, spread(extra_key)], 2);
             value = Tensor::cat(vec![value, spread(extra_value)], 2);

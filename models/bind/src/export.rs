@@ -11,9 +11,10 @@ use serde::Serialize;
 
 use crate::encoder::checkpoint_name;
 use crate::measure::Accuracy;
+use crate::moments::sensed;
 use crate::parameters::{Arrays, write_arrays};
 use crate::recordings::Recording;
-use crate::run::{Trained, results};
+use crate::run::Trained;
 
 /// Times and accuracies of a run.
 #[derive(Debug, Clone, Serialize)]
@@ -40,19 +41,28 @@ pub struct SenseReport {
     pub recordings: Option<Accuracy>,
 }
 
-/// Writes all four files into `out`.
+/// Writes what the importer takes: the checkpoint and its configuration.
 ///
 /// # Errors
 /// A file that cannot be written.
-pub fn write(trained: &Trained, out: &Path) -> Result<()> {
-    let [checkpoint, config, attribution, report] = results(out);
-    write_arrays(&checkpoint, &arrays(trained))?;
-    let text = |path: &Path, text: String| {
-        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
-    };
-    text(&config, serde_json::to_string_pretty(&trained.config.model)? + "\n")?;
-    text(&attribution, credits(&trained.recordings))?;
-    text(&report, serde_json::to_string_pretty(&trained.report)? + "\n")
+pub fn write_checkpoint(trained: &Trained, checkpoint: &Path, config: &Path) -> Result<()> {
+    write_arrays(checkpoint, &arrays(trained))?;
+    write(config, &(serde_json::to_string_pretty(&trained.config.model)? + "\n"))
+}
+
+/// Writes what belongs beside the graphs of the finished pack: card, credits, report.
+///
+/// # Errors
+/// A file that cannot be written.
+pub fn write_papers(trained: &Trained, folder: &Path) -> Result<()> {
+    write(&folder.join("ATTRIBUTION.md"), &credits(&trained.recordings))?;
+    write(&folder.join("CARD.md"), &card(trained))?;
+    let report = serde_json::to_string_pretty(&trained.report)? + "\n";
+    write(&folder.join("training-report.json"), &report)
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
 /// Every tensor of the checkpoint. A still picture stands for two equal frames, so each of the two slices of the
@@ -79,9 +89,79 @@ fn arrays(trained: &Trained) -> Arrays {
         // 1 / temperature, as a logarithm; vision has none.
         let scale = -trained.config.stage(sense).temperature.ln();
         let name = checkpoint_name(architecture.sense);
-        arrays.insert(format!("modality_postprocessors.{name}.1.log_logit_scale"), (Vec::new(), vec![scale]));
+        arrays.insert(
+            format!("modality_postprocessors.{name}.1.log_logit_scale"),
+            (Vec::new(), vec![scale]),
+        );
     }
     arrays
+}
+
+/// What the pack is, in a page.
+fn card(trained: &Trained) -> String {
+    let model = &trained.config.model;
+    let mut text = format!(
+        "# The {} pack\n\n{}\n\n\
+        It maps pictures, phrases, sounds, depth pictures, thermal pictures and inertial measurements to unit vectors of\n\
+        {} numbers that can be compared with one another. It is small enough for any device; it is no substitute for\n\
+        ImageBind's weights, which know the real world.\n\n",
+        model.pack.name, model.pack.about, model.out_embed_dim
+    );
+    text +=
+        "## What it knows\n\nThe simulated world of `drivers/scene`, in the words of its captions, and no more:\n\n";
+    for report in &trained.report.senses {
+        let names: Vec<&str> = sensed(report.sense)
+            .into_iter()
+            .map(|happening| happening.name())
+            .collect();
+        let _ = writeln!(text, "- {}: {}", report.sense, names.join(", "));
+    }
+    let mut classes: Vec<&str> = trained.recordings.iter().map(|one| one.happening.name()).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    if classes.is_empty() {
+        text += "\nEvery sound it learned from was synthesised; real sounds are strange to it.\n";
+    } else {
+        let folds = &trained.config.recordings;
+        let _ = writeln!(
+            text,
+            "\nOf {} it also heard real recordings: ESC-10, folds {:?} (fold {:?} was kept back to measure).\n\
+            `ATTRIBUTION.md` names everyone who made them; ESC-10 is under CC BY 3.0, and whoever passes this pack on\n\
+            keeps that file with it. Real pictures, temperatures, distances and movements it has never met.",
+            classes.join(", "),
+            folds.train_folds,
+            folds.validate_folds
+        );
+    }
+    text += "\nWords that occur in no caption are all one word to it, which says nothing.\n\n\
+        ## How it was made\n\n\
+        As ImageBind (arXiv 2305.05665): image and text first, then every other sense against the frozen image encoder and\n\
+        nothing else. No sense but the image ever met a word. `train.toml` holds every number; the command is its first\n\
+        line.\n\n\
+        ## How well\n\n\
+        Zero-shot top-1: which happening's words are nearest, among those the sense can tell. Scenes are of seeds, and\n\
+        phrases of a kind, that were not trained on. From `training-report.json`:\n\n\
+        | sense | data | top-1 | chance | trials |\n| --- | --- | --- | --- | --- |\n";
+    for report in &trained.report.senses {
+        let line = |data: &str, accuracy: &Accuracy| {
+            let (top1, chance) = (100.0 * accuracy.top1, 100.0 * accuracy.chance);
+            format!(
+                "| {} | {data} | {top1:.1} % | {chance:.1} % | {} |\n",
+                report.sense, accuracy.trials
+            )
+        };
+        text += &line("held-out scenes", &report.scenes);
+        if let Some(recordings) = &report.recordings {
+            text += &line("held-out real recordings", recordings);
+        }
+    }
+    let minutes = trained.report.seconds.iter().map(|(_, seconds)| seconds).sum::<f64>() / 60.0;
+    let _ = writeln!(
+        text,
+        "\nTraining took {minutes:.0} minutes on {} threads.",
+        trained.report.threads
+    );
+    text
 }
 
 /// Who made the recordings.
@@ -96,7 +176,16 @@ fn credits(recordings: &[Recording]) -> String {
         freesound.org. No recording is part of the pack. Each clip, with its own licence:\n\n\
         | fold | sound | file | title | author | source | licence |\n| --- | --- | --- | --- | --- | --- | --- |\n";
     for one in recordings {
-        let sound_collection::Recording { label, fold, file, title, author, source, licence, .. } = &one.entry;
+        let sound_collection::Recording {
+            label,
+            fold,
+            file,
+            title,
+            author,
+            source,
+            licence,
+            ..
+        } = &one.entry;
         let cells = [label, file, title, author, source, licence].map(|cell| cell.replace('|', "/"));
         let _ = writeln!(text, "| {fold} | {} |", cells.join(" | "));
     }

@@ -28,12 +28,8 @@ pub trait Fused: Backend {
     /// Gradient of the input from the output `y` and its gradient.
     fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self>;
     /// Layer normalisation.
-    fn norm_rows(
-        x: FloatTensor<Self>,
-        gain: FloatTensor<Self>,
-        bias: FloatTensor<Self>,
-        eps: f32,
-    ) -> FloatTensor<Self>;
+    fn norm_rows(x: FloatTensor<Self>, gain: FloatTensor<Self>, bias: FloatTensor<Self>, eps: f32)
+    -> FloatTensor<Self>;
     /// Gradients of input, gain and bias.
     fn norm_rows_backward(
         x: FloatTensor<Self>,
@@ -101,8 +97,19 @@ impl Fused for Flex {
         let (x, gain) = (x.to_contiguous(), gain.to_contiguous());
         let mut grad = numbers(grad);
         let (mut grad_gain, mut grad_bias) = (vec![0.0; width], vec![0.0; width]);
-        kernels::layer_norm_backward(x.storage(), gain.storage(), eps, &mut grad, &mut grad_gain, &mut grad_bias);
-        [tensor(grad, shape), tensor(grad_gain, [1, width]), tensor(grad_bias, [1, width])]
+        kernels::layer_norm_backward(
+            x.storage(),
+            gain.storage(),
+            eps,
+            &mut grad,
+            &mut grad_gain,
+            &mut grad_bias,
+        );
+        [
+            tensor(grad, shape),
+            tensor(grad_gain, [1, width]),
+            tensor(grad_bias, [1, width]),
+        ]
     }
 }
 
@@ -124,7 +131,10 @@ mod composed {
     fn flat(tensor: FloatTensor<Cuda>) -> (Device<1>, burn::tensor::Shape) {
         let shape = tensor.shape();
         let count = shape.num_elements();
-        (wrap::<1>(Cuda::float_reshape(tensor, burn::tensor::Shape::from([count]))), shape)
+        (
+            wrap::<1>(Cuda::float_reshape(tensor, burn::tensor::Shape::from([count]))),
+            shape,
+        )
     }
 
     fn unit_rows(x: Device<2>, eps: f32) -> (Device<2>, Device<2>) {
@@ -181,7 +191,11 @@ mod composed {
             let along = scaled.clone().mean_dim(1);
             let across = (scaled.clone() * unit.clone()).mean_dim(1);
             let grad_x = (scaled - along - unit.clone() * across) * scale;
-            [unwrap(grad_x), unwrap((grad.clone() * unit).sum_dim(0)), unwrap(grad.sum_dim(0))]
+            [
+                unwrap(grad_x),
+                unwrap((grad.clone() * unit).sum_dim(0)),
+                unwrap(grad.sum_dim(0)),
+            ]
         }
     }
 }
@@ -205,7 +219,9 @@ impl<B: Fused> Backward<B, 1> for SoftmaxStep {
     type State = FloatTensor<B>;
 
     fn backward(self, ops: Ops<FloatTensor<B>, 1>, grads: &mut Gradients, _: &mut Checkpointer) {
-        unary::<B, _>(ops.parents, ops.node, grads, |grad| B::softmax_last_backward(ops.state, grad));
+        unary::<B, _>(ops.parents, ops.node, grads, |grad| {
+            B::softmax_last_backward(ops.state, grad)
+        });
     }
 }
 
@@ -270,9 +286,7 @@ impl<B: Fused, C: CheckpointStrategy> Fused for Autodiff<B, C> {
                 let state = (step.checkpoint(&x), gain.primitive.clone(), eps);
                 step.finish(state, B::norm_rows(x.primitive, gain.primitive, bias.primitive, eps))
             }
-            OpsKind::UnTracked(step) => {
-                step.finish(B::norm_rows(x.primitive, gain.primitive, bias.primitive, eps))
-            }
+            OpsKind::UnTracked(step) => step.finish(B::norm_rows(x.primitive, gain.primitive, bias.primitive, eps)),
         }
     }
 

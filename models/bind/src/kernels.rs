@@ -9,15 +9,16 @@ use pulp::{Arch, NullaryFnOnce};
 /// Partial sums kept side by side, so that a sum may be vectorised and is still the same on every run.
 const LANES: usize = 16;
 
-/// `e^x` to about 2e-7 relative, without branches (range reduction and the polynomial of Cephes' `expf`).
+/// `e^x` to about 2e-7 relative, without branches (range reduction and the polynomial of Cephes' `expf`); 0 below -80,
+/// because the subnormal numbers there would be slow and mean nothing.
 #[inline(always)]
 fn exp(x: f32) -> f32 {
     // Adding 1.5 * 2^23 rounds to an integer that then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
-    let x = x.clamp(-87.0, 88.0);
-    let rounded = x * std::f32::consts::LOG2_E + ROUND;
+    let inside = x.clamp(-80.0, 88.0);
+    let rounded = inside * std::f32::consts::LOG2_E + ROUND;
     let n = rounded - ROUND;
-    let r = x - n * 0.693_359_4 + n * 2.121_944_4e-4;
+    let r = inside - n * 0.693_359_4 + n * 2.121_944_4e-4;
     let p = 1.987_569_2e-4;
     let p = p * r + 1.398_2e-3;
     let p = p * r + 8.333_452e-3;
@@ -25,7 +26,8 @@ fn exp(x: f32) -> f32 {
     let p = p * r + 1.666_666_5e-1;
     let p = p * r + 0.5;
     let p = p * r * r + r + 1.0;
-    p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23))
+    let y = p * f32::from_bits((rounded.to_bits() << 23).wrapping_add(127 << 23));
+    if x < -80.0 { 0.0 } else { y }
 }
 
 /// Φ(x) and φ(x) of the standard normal distribution; erf after Abramowitz and Stegun 7.1.26 (absolute error 1.5e-7).
@@ -116,10 +118,17 @@ impl NullaryFnOnce for Softmax<'_> {
             let whole = row.len() / LANES * LANES;
             for values in row[..whole].chunks_exact(LANES) {
                 for lane in 0..LANES {
-                    lanes[lane] = if values[lane] > lanes[lane] { values[lane] } else { lanes[lane] };
+                    lanes[lane] = if values[lane] > lanes[lane] {
+                        values[lane]
+                    } else {
+                        lanes[lane]
+                    };
                 }
             }
-            let top = row[whole..].iter().chain(&lanes).fold(f32::MIN, |top, &value| top.max(value));
+            let top = row[whole..]
+                .iter()
+                .chain(&lanes)
+                .fold(f32::MIN, |top, &value| top.max(value));
             for value in row.iter_mut() {
                 *value = exp(*value - top);
             }
@@ -147,7 +156,11 @@ impl NullaryFnOnce for SoftmaxBackward<'_> {
 
     #[inline(always)]
     fn call(self) {
-        for (grad, y) in self.grad.chunks_exact_mut(self.width).zip(self.y.chunks_exact(self.width)) {
+        for (grad, y) in self
+            .grad
+            .chunks_exact_mut(self.width)
+            .zip(self.y.chunks_exact(self.width))
+        {
             let dot = sum(grad, |i, g| g * y[i]);
             for (g, &y) in grad.iter_mut().zip(y) {
                 *g = y * (*g - dot);
@@ -194,7 +207,13 @@ impl NullaryFnOnce for LayerNorm<'_> {
 
 /// Layer normalisation (Ba, Kiros and Hinton 2016) of every row, `gain.len()` wide.
 pub fn layer_norm(x: &[f32], gain: &[f32], bias: &[f32], eps: f32, out: &mut [f32]) {
-    Arch::new().dispatch(LayerNorm { x, gain, bias, eps, out });
+    Arch::new().dispatch(LayerNorm {
+        x,
+        gain,
+        bias,
+        eps,
+        out,
+    });
 }
 
 struct LayerNormBackward<'a> {
@@ -236,5 +255,12 @@ pub fn layer_norm_backward(
     grad_gain: &mut [f32],
     grad_bias: &mut [f32],
 ) {
-    Arch::new().dispatch(LayerNormBackward { x, gain, eps, grad, grad_gain, grad_bias });
+    Arch::new().dispatch(LayerNormBackward {
+        x,
+        gain,
+        eps,
+        grad,
+        grad_gain,
+        grad_bias,
+    });
 }

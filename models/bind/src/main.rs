@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use sensebind_bind::config::TrainConfig;
-use sensebind_bind::run::{Options, results, run};
 use sensebind_bind::export;
+use sensebind_bind::run::{Options, run};
 use sensebind_models::family::imagebind::Config as Model;
 use sensebind_models::manifest::Precision;
 use sensebind_models::pack;
@@ -26,8 +26,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Trains all six encoders and writes a checkpoint, its configuration, credits and a report into a folder, and
-    /// the pack that the importer makes of them into its `pack` folder.
+    /// Trains all six encoders. Writes a checkpoint and its configuration into a folder, and into its folder `pack` what
+    /// the importer makes of them, with a card, credits and a report.
     Train {
         /// Every hyper-parameter.
         #[arg(long)]
@@ -58,25 +58,49 @@ fn main() -> ExitCode {
 }
 
 fn command() -> Result<()> {
-    let Command::Train { config, out, sounds, resume, threads } = Cli::parse().command;
+    let Command::Train {
+        config,
+        out,
+        sounds,
+        resume,
+        threads,
+    } = Cli::parse().command;
     let config = TrainConfig::read(&config)?;
-    let threads = threads.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from)).max(1);
-    let options = Options { out, sounds, resume, threads, stop_after: None };
-    let Some(trained) = run(config, &options)? else { return Ok(()) };
-    export::write(&trained, &options.out)?;
+    let threads = threads
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+        .max(1);
+    let options = Options {
+        out,
+        sounds,
+        resume,
+        threads,
+        stop_after: None,
+    };
+    let Some(trained) = run(config, &options)? else {
+        return Ok(());
+    };
+    let (checkpoint, model) = (
+        options.out.join("checkpoint.safetensors"),
+        options.out.join("config.json"),
+    );
+    export::write_checkpoint(&trained, &checkpoint, &model)?;
+    let folder = options.out.join("pack");
+    pack::import(&checkpoint, &Model::read(&model)?, &folder, Precision::F16, &mut |_| {})?;
+    export::write_papers(&trained, &folder)?;
     for sense in &trained.report.senses {
         let recordings = sense.recordings.as_ref().map_or(String::new(), |accuracy| {
-            format!(", recordings {:.1} % (chance {:.1} %)", 100.0 * accuracy.top1, 100.0 * accuracy.chance)
+            format!(
+                ", recordings {:.1} % (chance {:.1} %)",
+                100.0 * accuracy.top1,
+                100.0 * accuracy.chance
+            )
         });
         let (top1, chance) = (100.0 * sense.scenes.top1, 100.0 * sense.scenes.chance);
-        println!("{:8} scenes {top1:.1} % (chance {chance:.1} %){recordings}", sense.sense.name());
+        println!(
+            "{:8} scenes {top1:.1} % (chance {chance:.1} %){recordings}",
+            sense.sense.name()
+        );
     }
-    let [checkpoint, config, ..] = results(&options.out);
-    let folder = options.out.join("pack");
-    if folder.exists() {
-        std::fs::remove_dir_all(&folder).with_context(|| format!("cannot replace {}", folder.display()))?;
-    }
-    pack::import(&checkpoint, &Model::read(&config)?, &folder, Precision::F16, &mut |_| {})?;
     println!("pack     {}", folder.display());
     Ok(())
 }

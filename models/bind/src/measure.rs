@@ -44,7 +44,12 @@ pub fn prompts(
 ) -> Rows {
     let shares = all_shown().into_iter().map(|shown| {
         let phrases = words.held_out(shown, config.scenes.phrases, config.seed);
-        Share { architecture, parameters, input: batch(&phrases), count: phrases.len() }
+        Share {
+            architecture,
+            parameters,
+            input: batch(&phrases),
+            count: phrases.len(),
+        }
     });
     let shares: Vec<Share<'_>> = shares.collect();
     let counts: Vec<usize> = shares.iter().map(|share| share.count).collect();
@@ -82,7 +87,12 @@ pub fn embed_moments(
             .chunks(16)
             .map(|part| {
                 let input = plain(config, architecture.sense, moments, part);
-                Share { architecture, parameters, input, count: part.len() }
+                Share {
+                    architecture,
+                    parameters,
+                    input,
+                    count: part.len(),
+                }
             })
             .collect();
         out.extend(embed(shares, threads, device));
@@ -92,7 +102,10 @@ pub fn embed_moments(
 
 fn nearest(embedding: &[f32], prompts: &Rows, among: &[Happening]) -> Option<Happening> {
     let score = |happening: &Happening| {
-        let place = Happening::ALL.iter().position(|one| one == happening).unwrap_or_default();
+        let place = Happening::ALL
+            .iter()
+            .position(|one| one == happening)
+            .unwrap_or_default();
         dot(embedding, prompts.row(place))
     };
     among.iter().copied().max_by(|a, b| score(a).total_cmp(&score(b)))
@@ -111,15 +124,20 @@ fn accuracy(answers: &[(Happening, Happening)], among: usize) -> Accuracy {
         }
     }
     let right: usize = by.values().map(|(right, _)| right).sum();
-    let mut mistakes: Vec<_> =
-        mistakes.into_iter().map(|((shown, said), count)| (shown.name().into(), said.name().into(), count)).collect();
+    let mut mistakes: Vec<_> = mistakes
+        .into_iter()
+        .map(|((shown, said), count)| (shown.name().into(), said.name().into(), count))
+        .collect();
     mistakes.sort_by_key(|(_, _, count)| std::cmp::Reverse(*count));
     mistakes.truncate(6);
     Accuracy {
         top1: right as f32 / answers.len().max(1) as f32,
         chance: 1.0 / among.max(1) as f32,
         trials: answers.len(),
-        by_happening: by.into_iter().map(|(name, (right, all))| (name, right as f32 / all as f32)).collect(),
+        by_happening: by
+            .into_iter()
+            .map(|(name, (right, all))| (name, right as f32 / all as f32))
+            .collect(),
         mistakes,
     }
 }
@@ -140,7 +158,12 @@ pub fn scenes(
     let answers: Vec<_> = rows
         .chunks_exact(architecture.dim)
         .zip(&moments.shown)
-        .filter_map(|(row, &shown)| Some((kinds[shown].filter(|one| among.contains(one))?, nearest(row, prompts, &among)?)))
+        .filter_map(|(row, &shown)| {
+            Some((
+                kinds[shown].filter(|one| among.contains(one))?,
+                nearest(row, prompts, &among)?,
+            ))
+        })
         .collect();
     accuracy(&answers, among.len())
 }
@@ -157,7 +180,12 @@ impl HeldOutRecordings {
     /// # Errors
     /// A recording that cannot be decoded.
     pub fn prepare(config: &TrainConfig, recordings: &[Recording]) -> Result<Self> {
-        let recipe = config.model.recipes.audio.as_ref().context("model.recipes.audio is missing")?;
+        let recipe = config
+            .model
+            .recipes
+            .audio
+            .as_ref()
+            .context("model.recipes.audio is missing")?;
         let windows = recordings
             .iter()
             .filter(|one| config.recordings.validate_folds.contains(&one.entry.fold))
@@ -181,8 +209,15 @@ impl HeldOutRecordings {
         among.dedup();
         let shares = self.windows.iter().map(|(_, windows)| {
             let mut patches = Vec::new();
-            windows.iter().for_each(|window| cut(config, Sense::Audio, window, &mut patches));
-            Share { architecture, parameters, input: Input::Patches(patches), count: windows.len() }
+            windows
+                .iter()
+                .for_each(|window| cut(config, Sense::Audio, window, &mut patches));
+            Share {
+                architecture,
+                parameters,
+                input: Input::Patches(patches),
+                count: windows.len(),
+            }
         });
         let shares: Vec<Share<'_>> = shares.collect();
         let rows = embed(shares, threads, device);

@@ -5,9 +5,7 @@ use anyhow::{Context as _, Result};
 use half::f16;
 use sensebind_core::{DepthUnit, Sense, ThermalUnit, Timestamp};
 use sensebind_models::input::{DepthPreparer, ImagePreparer, ImuPreparer, LogMel, Rgb8, ThermalPreparer};
-use sensebind_scene::{
-    AUDIO_RATE_HZ, CAMERA_SIZE, DEPTH_SIZE, Happening, IMU_RATE_HZ, THERMAL_SIZE, Timeline, World,
-};
+use sensebind_scene::{AUDIO_RATE_HZ, CAMERA_SIZE, DEPTH_SIZE, Happening, IMU_RATE_HZ, THERMAL_SIZE, Timeline, World};
 
 use crate::chance::Draw;
 use crate::config::TrainConfig;
@@ -36,7 +34,8 @@ pub fn scene_sense(sense: Sense) -> Option<sensebind_scene::Sense> {
 pub fn sensed(sense: Sense) -> Vec<Happening> {
     let scene = scene_sense(sense);
     let all = Happening::ALL.iter().copied();
-    all.filter(|happening| scene.is_none_or(|scene| happening.sensed_by().contains(&scene))).collect()
+    all.filter(|happening| scene.is_none_or(|scene| happening.sensed_by().contains(&scene)))
+        .collect()
 }
 
 /// Inputs of one sense, all of one size, in half precision.
@@ -49,7 +48,10 @@ pub struct Inputs {
 impl Inputs {
     /// The input of one moment.
     pub fn get(&self, moment: usize) -> Vec<f32> {
-        self.values[moment * self.each..(moment + 1) * self.each].iter().map(|value| value.to_f32()).collect()
+        self.values[moment * self.each..(moment + 1) * self.each]
+            .iter()
+            .map(|value| value.to_f32())
+            .collect()
     }
 
     fn push(&mut self, input: &[f32]) {
@@ -200,7 +202,12 @@ impl Renderer {
         if vary {
             (rgb, width, height) = vary_picture(config, rgb, width, height, draw);
         }
-        let recipe = config.model.recipes.image.as_ref().context("model.recipes.image is missing")?;
+        let recipe = config
+            .model
+            .recipes
+            .image
+            .as_ref()
+            .context("model.recipes.image is missing")?;
         let picture = Rgb8::new(width as u32, height as u32, rgb)?;
         ImagePreparer::new(recipe, width as u32, height as u32)?.append(&picture, &mut values)?;
         part.inputs[place(Sense::Image)].push(&values);
@@ -228,10 +235,13 @@ impl Renderer {
         let first = (start_s * rate).max(0.0) as u64;
         let count = (self.imu_window_s * rate).ceil() as u64 + 2;
         let nanos = |s: f64| Timestamp::from_nanos((s * 1e9) as u64);
-        let times: Vec<Timestamp> = (first..first + count).map(|sample| nanos(sample as f64 / rate)).collect();
+        let times: Vec<Timestamp> = (first..first + count)
+            .map(|sample| nanos(sample as f64 / rate))
+            .collect();
         let samples: Vec<[f32; 6]> = (first..first + count).map(|sample| world.imu(sample)).collect();
         values.clear();
-        self.imu.append(nanos(first as f64 / rate), &times, &samples, &mut values)?;
+        self.imu
+            .append(nanos(first as f64 / rate), &times, &samples, &mut values)?;
         part.inputs[place(Sense::Imu)].push(&values);
         Ok(())
     }

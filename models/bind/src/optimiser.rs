@@ -56,7 +56,10 @@ impl AdamW {
     pub fn new(parameters: &Parameters) -> Self {
         let mut zero = parameters.clone();
         zero.iter_mut().for_each(|parameter| parameter.values.fill(0.0));
-        Self { mean: zero.clone(), square: zero }
+        Self {
+            mean: zero.clone(),
+            square: zero,
+        }
     }
 
     /// One step, the `step`-th from 0, with gradients in the order of the parameters, already clipped.
@@ -67,10 +70,13 @@ impl AdamW {
         let (mean_scale, square_scale) = (1.0 / (1.0 - first.powi(time)), 1.0 / (1.0 - second.powi(time)));
         let memory = self.mean.iter_mut().zip(self.square.iter_mut());
         for ((parameter, (mean, square)), gradient) in parameters.iter_mut().zip(memory).zip(gradients) {
-            let keep = if parameter.decays { 1.0 - lr * schedule.weight_decay } else { 1.0 };
+            let keep = if parameter.decays {
+                1.0 - lr * schedule.weight_decay
+            } else {
+                1.0
+            };
             let values = parameter.values.iter_mut().zip(gradient);
-            for ((value, &gradient), (mean, square)) in
-                values.zip(mean.values.iter_mut().zip(square.values.iter_mut()))
+            for ((value, &gradient), (mean, square)) in values.zip(mean.values.iter_mut().zip(square.values.iter_mut()))
             {
                 *mean = first * *mean + (1.0 - first) * gradient;
                 *square = second * *square + (1.0 - second) * gradient * gradient;
@@ -101,12 +107,21 @@ pub fn clip(gradients: &mut [&mut Vec<Vec<f32>>], limit: f32) -> f32 {
     let squares: f64 = gradients
         .iter()
         .flat_map(|set| set.iter())
-        .map(|gradient| gradient.iter().map(|&value| f64::from(value) * f64::from(value)).sum::<f64>())
+        .map(|gradient| {
+            gradient
+                .iter()
+                .map(|&value| f64::from(value) * f64::from(value))
+                .sum::<f64>()
+        })
         .sum();
     let norm = squares.sqrt() as f32;
     if norm > limit {
         let scale = limit / norm;
-        for value in gradients.iter_mut().flat_map(|set| set.iter_mut()).flat_map(|gradient| gradient.iter_mut()) {
+        for value in gradients
+            .iter_mut()
+            .flat_map(|set| set.iter_mut())
+            .flat_map(|gradient| gradient.iter_mut())
+        {
             *value *= scale;
         }
     }

@@ -61,7 +61,12 @@ impl Parameters {
                 Start::Normal(deviation) => draw.normal() * deviation,
             })
             .collect();
-        self.list.push(Parameter { name, shape: shape.to_vec(), values, decays });
+        self.list.push(Parameter {
+            name,
+            shape: shape.to_vec(),
+            values,
+            decays,
+        });
     }
 
     /// In order.
@@ -93,7 +98,13 @@ pub fn write_arrays(path: &Path, arrays: &Arrays) -> Result<()> {
     let bytes: BTreeMap<&str, (&[usize], Vec<u8>)> = arrays
         .iter()
         .map(|(name, (shape, values))| {
-            (name.as_str(), (shape.as_slice(), values.iter().flat_map(|value| value.to_le_bytes()).collect()))
+            (
+                name.as_str(),
+                (
+                    shape.as_slice(),
+                    values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+                ),
+            )
         })
         .collect();
     let views = bytes
@@ -109,13 +120,20 @@ pub fn write_arrays(path: &Path, arrays: &Arrays) -> Result<()> {
 /// Reads f32 safetensors.
 pub fn read_arrays(path: &Path) -> Result<Arrays> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file = SafeTensors::deserialize(&bytes).with_context(|| format!("{} is no safetensors file", path.display()))?;
+    let file =
+        SafeTensors::deserialize(&bytes).with_context(|| format!("{} is no safetensors file", path.display()))?;
     let mut arrays = Arrays::new();
     for (name, view) in file.tensors() {
         if view.dtype() != Dtype::F32 {
             bail!("{}: tensor {name} is {:?}, expected F32", path.display(), view.dtype());
         }
-        let values = view.data().as_chunks::<4>().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+        let values = view
+            .data()
+            .as_chunks::<4>()
+            .0
+            .iter()
+            .map(|&bytes| f32::from_le_bytes(bytes))
+            .collect();
         arrays.insert(name, (view.shape().to_vec(), values));
     }
     Ok(arrays)
@@ -137,8 +155,9 @@ impl Parameters {
     pub fn load(&mut self, prefix: &str, arrays: &Arrays) -> Result<()> {
         for parameter in &mut self.list {
             let name = format!("{prefix}{}", parameter.name);
-            let (shape, values) =
-                arrays.get(&name).with_context(|| format!("{name} is missing: saved with another configuration?"))?;
+            let (shape, values) = arrays
+                .get(&name)
+                .with_context(|| format!("{name} is missing: saved with another configuration?"))?;
             ensure!(
                 *shape == parameter.shape,
                 "{name} is {shape:?}, expected {:?}: saved with another configuration?",

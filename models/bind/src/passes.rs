@@ -50,7 +50,9 @@ pub fn side_by_side<T: Send, R: Send>(items: Vec<T>, threads: usize, work: impl 
                     let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
                     let Some((place, item)) = next else { break };
                     let result = work(item);
-                    done.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((place, result));
+                    done.lock()
+                        .unwrap_or_else(std::sync::PoisonError::into_inner)
+                        .push((place, result));
                 }
             });
         }
@@ -68,7 +70,10 @@ impl Pass {
             *tensor = tensor.clone().require_grad();
         }
         let output = forward(share.architecture, &weights, &share.input, share.count, device);
-        let rows = Rows { width: share.architecture.dim, values: host(output.clone().into_data()) };
+        let rows = Rows {
+            width: share.architecture.dim,
+            values: host(output.clone().into_data()),
+        };
         Self { weights, output, rows }
     }
 
@@ -93,7 +98,13 @@ pub fn embed(shares: Vec<Share<'_>>, threads: usize, device: &Device) -> Vec<f32
     let parts = side_by_side(shares, threads, |share| {
         let weights = Weights::<Plain>::upload(share.parameters, device);
         let output = forward(share.architecture, &weights, &share.input, share.count, device);
-        Rows { width: share.architecture.dim, values: host(output.into_data()) }.unit().0.values
+        Rows {
+            width: share.architecture.dim,
+            values: host(output.into_data()),
+        }
+        .unit()
+        .0
+        .values
     });
     parts.concat()
 }

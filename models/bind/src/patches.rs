@@ -2,7 +2,13 @@
 
 /// Patches of `[channels, rows, columns]` under a square kernel, row-major over the grid, each `[channels, kernel,
 /// kernel]`: what a convolution of that kernel and stride multiplies its weight with. Appends to `out`.
-pub fn cut_picture(picture: &[f32], [channels, rows, columns]: [usize; 3], kernel: usize, stride: usize, out: &mut Vec<f32>) {
+pub fn cut_picture(
+    picture: &[f32],
+    [channels, rows, columns]: [usize; 3],
+    kernel: usize,
+    stride: usize,
+    out: &mut Vec<f32>,
+) {
     for top in (0..=rows - kernel).step_by(stride) {
         for left in (0..=columns - kernel).step_by(stride) {
             for channel in 0..channels {

@@ -23,9 +23,15 @@ impl Progress {
     /// `total` steps, of which `from` are done.
     pub fn new(name: &str, total: usize, from: usize) -> Self {
         let lines = !std::io::stderr().is_terminal();
-        let target = if lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+        let target = if lines {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
         let bar = ProgressBar::with_draw_target(Some(total as u64), target);
-        if let Ok(style) = ProgressStyle::with_template("{prefix:>12} {wide_bar} {pos}/{len} {msg} {per_sec} left {eta}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{prefix:>12} {wide_bar} {pos}/{len} {msg} {per_sec} left {eta}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(name.to_owned());
@@ -33,7 +39,14 @@ impl Progress {
         bar.reset_eta();
         #[expect(clippy::disallowed_methods, reason = "steps per second are about wall time")]
         let started = Instant::now();
-        Self { name: name.to_owned(), total, bar, lines, started, from }
+        Self {
+            name: name.to_owned(),
+            total,
+            bar,
+            lines,
+            started,
+            from,
+        }
     }
 
     /// One more piece is done, with nothing to say about it.
@@ -49,7 +62,10 @@ impl Progress {
             let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
             let rate = (step - self.from) as f64 / seconds;
             let left_s = (self.total - step) as f64 / rate.max(1e-9);
-            eprintln!("{}: step {step}/{} {what} {rate:.2} steps/s, {left_s:.0} s left", self.name, self.total);
+            eprintln!(
+                "{}: step {step}/{} {what} {rate:.2} steps/s, {left_s:.0} s left",
+                self.name, self.total
+            );
         }
     }
 

@@ -46,7 +46,11 @@ impl Recording {
     /// A file that cannot be decoded.
     pub fn samples(&self, rate_hz: u32) -> Result<Vec<f32>> {
         let decoded = decode_audio(&self.entry.path)?;
-        let samples = decoded.samples.into_iter().step_by(usize::from(decoded.channels.max(1))).collect::<Vec<_>>();
+        let samples = decoded
+            .samples
+            .into_iter()
+            .step_by(usize::from(decoded.channels.max(1)))
+            .collect::<Vec<_>>();
         if decoded.rate_hz == rate_hz {
             return Ok(samples);
         }
@@ -80,8 +84,15 @@ impl TrainingTakes {
     /// # Errors
     /// A recording that cannot be decoded; a recipe that cannot be used.
     pub fn prepare(config: &TrainConfig, recipe: &AudioRecipe, recordings: &[Recording]) -> Result<Self> {
-        let mut takes = Self { mels: recipe.mels, window: recipe.frames, by_happening: Vec::new() };
-        for recording in recordings.iter().filter(|one| config.recordings.train_folds.contains(&one.entry.fold)) {
+        let mut takes = Self {
+            mels: recipe.mels,
+            window: recipe.frames,
+            by_happening: Vec::new(),
+        };
+        for recording in recordings
+            .iter()
+            .filter(|one| config.recordings.train_folds.contains(&one.entry.fold))
+        {
             let samples = recording.samples(recipe.rate_hz)?;
             for &rate_hz in &config.recordings.rates_hz {
                 let played = if rate_hz == recipe.rate_hz {
@@ -90,7 +101,11 @@ impl TrainingTakes {
                     Resampler::new(rate_hz, recipe.rate_hz)?.resample(&samples)
                 };
                 let take = take(recipe, &played)?;
-                match takes.by_happening.iter_mut().find(|(happening, _)| *happening == recording.happening) {
+                match takes
+                    .by_happening
+                    .iter_mut()
+                    .find(|(happening, _)| *happening == recording.happening)
+                {
                     Some((_, list)) => list.push(take),
                     None => takes.by_happening.push((recording.happening, vec![take])),
                 }
@@ -128,7 +143,10 @@ fn take(recipe: &AudioRecipe, samples: &[f32]) -> Result<Take> {
     }
     // The recipe's own code over the whole recording: frames do not depend on each other.
     let count = (samples.len() - recipe.frame_samples) / recipe.hop_samples + 1;
-    let whole = AudioRecipe { frames: count, ..recipe.clone() };
+    let whole = AudioRecipe {
+        frames: count,
+        ..recipe.clone()
+    };
     let mut mel_major = Vec::new();
     LogMel::new(&whole)?.append(&samples, &mut mel_major)?;
     let mut frames = vec![f16::ZERO; mel_major.len()];
@@ -142,7 +160,11 @@ fn take(recipe: &AudioRecipe, samples: &[f32]) -> Result<Take> {
     }
     let top = loudness.iter().copied().fold(f32::MIN, f32::max);
     let starts = (0..=count - recipe.frames)
-        .filter(|&start| loudness[start..start + recipe.frames].iter().any(|&value| value >= top - SOUNDING))
+        .filter(|&start| {
+            loudness[start..start + recipe.frames]
+                .iter()
+                .any(|&value| value >= top - SOUNDING)
+        })
         .collect();
     Ok(Take { frames, starts })
 }

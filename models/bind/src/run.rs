@@ -1,7 +1,7 @@
 //! A whole training run: words, recordings, moments; image with text; every other sense against images; the files.
 
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use sensebind_core::Sense;
@@ -79,12 +79,25 @@ pub fn run(mut config: TrainConfig, options: &Options) -> Result<Option<Trained>
     let words = Words::collect(config.model.text_context)?;
     config.model.text_known_ids = Some(words.known_ids().to_vec());
 
-    let recipe = config.model.recipes.audio.clone().context("model.recipes.audio is missing")?;
+    let recipe = config
+        .model
+        .recipes
+        .audio
+        .clone()
+        .context("model.recipes.audio is missing")?;
     let recordings = match &options.sounds {
         Some(folder) => recordings::list(folder)?,
         None => Vec::new(),
     };
-    eprintln!("recordings: {} files{}", recordings.len(), if recordings.is_empty() { "; every sound is synthesised" } else { "" });
+    eprintln!(
+        "recordings: {} files{}",
+        recordings.len(),
+        if recordings.is_empty() {
+            "; every sound is synthesised"
+        } else {
+            ""
+        }
+    );
     let takes = TrainingTakes::prepare(&config, &recipe, &recordings)?;
     let held_out = HeldOutRecordings::prepare(&config, &recordings)?;
 
@@ -98,8 +111,18 @@ pub fn run(mut config: TrainConfig, options: &Options) -> Result<Option<Trained>
     let validation = moments("held-out", VALIDATION_MOMENTS, config.scenes.validate_each, false)?;
     let train = moments("moments", TRAIN_MOMENTS, config.scenes.train_each, true)?;
     let by_shown = train.by_shown();
-    let mut run =
-        Run { config, options, device: Device::default(), words, train, by_shown, validation, takes, held_out, states };
+    let mut run = Run {
+        config,
+        options,
+        device: Device::default(),
+        words,
+        train,
+        by_shown,
+        validation,
+        takes,
+        held_out,
+        states,
+    };
     run.everything(recordings)
 }
 
@@ -109,7 +132,9 @@ impl Run<'_> {
         let trainee = |sense: Sense| Trainee::new(self.config.architecture(sense), seed);
         let (mut image, mut text) = (trainee(Sense::Image), trainee(Sense::Text));
         let mut seconds = Vec::new();
-        let Some(spent) = self.image_with_text(&mut image, &mut text)? else { return Ok(None) };
+        let Some(spent) = self.image_with_text(&mut image, &mut text)? else {
+            return Ok(None);
+        };
         seconds.push(("image_text".to_owned(), spent));
 
         let prompts = self.prompts(&text);
@@ -123,11 +148,16 @@ impl Run<'_> {
             self.options.threads,
             &self.device,
         );
-        let anchors = Rows { width: self.config.model.out_embed_dim, values: anchors };
+        let anchors = Rows {
+            width: self.config.model.out_embed_dim,
+            values: anchors,
+        };
         let mut encoders = vec![image, text];
         for sense in BOUND {
             let mut trainee = Trainee::new(self.config.architecture(sense), seed);
-            let Some(spent) = self.bind(sense, &mut trainee, &anchors, &prompts)? else { return Ok(None) };
+            let Some(spent) = self.bind(sense, &mut trainee, &anchors, &prompts)? else {
+                return Ok(None);
+            };
             seconds.push((sense.name().to_owned(), spent));
             senses.push(self.report(&trainee, &prompts));
             encoders.push(trainee);
@@ -139,8 +169,17 @@ impl Run<'_> {
                 folds.train_folds.contains(&one.entry.fold) || folds.validate_folds.contains(&one.entry.fold)
             })
             .collect();
-        let report = Report { seconds, threads: self.options.threads, senses };
-        Ok(Some(Trained { config: self.config.clone(), encoders, report, recordings }))
+        let report = Report {
+            seconds,
+            threads: self.options.threads,
+            senses,
+        };
+        Ok(Some(Trained {
+            config: self.config.clone(),
+            encoders,
+            report,
+            recordings,
+        }))
     }
 
     fn plan<'a>(&'a self, name: &'a str, sense: Sense, settings: String) -> Plan<'a> {
@@ -168,13 +207,13 @@ impl Run<'_> {
             stage: &'a str,
         }
         let mut config = self.config.clone();
-        let unused = config.image_text.clone();
+        let unused = config.image_text;
         for other in BOUND.into_iter().filter(|&other| other != sense) {
             match other {
-                Sense::Audio => config.audio = unused.clone(),
-                Sense::Thermal => config.thermal = unused.clone(),
-                Sense::Depth => config.depth = unused.clone(),
-                _ => config.imu = unused.clone(),
+                Sense::Audio => config.audio = unused,
+                Sense::Thermal => config.thermal = unused,
+                Sense::Depth => config.depth = unused,
+                _ => config.imu = unused,
             }
         }
         // How often is looked or saved changes nothing; nor does how the pack introduces itself.
@@ -196,12 +235,23 @@ impl Run<'_> {
             };
         }
         let recordings = sense == Sense::Audio && self.options.sounds.is_some();
-        Ok(serde_json::to_string_pretty(&Settings { config, recordings, stage: sense.name() })?)
+        Ok(serde_json::to_string_pretty(&Settings {
+            config,
+            recordings,
+            stage: sense.name(),
+        })?)
     }
 
     fn prompts(&self, text: &Trainee) -> Rows {
         let (threads, device) = (self.options.threads, &self.device);
-        measure::prompts(&self.config, &self.words, &text.architecture, &text.parameters, threads, device)
+        measure::prompts(
+            &self.config,
+            &self.words,
+            &text.architecture,
+            &text.parameters,
+            threads,
+            device,
+        )
     }
 
     fn accuracy(&self, trainee: &Trainee, prompts: &Rows) -> Accuracy {
@@ -230,8 +280,17 @@ impl Run<'_> {
     fn report(&self, trainee: &Trainee, prompts: &Rows) -> SenseReport {
         let sense = trainee.architecture.sense;
         let scenes = self.accuracy(trainee, prompts);
-        let recordings = if sense == Sense::Audio { self.on_recordings(trainee, prompts) } else { None };
-        SenseReport { sense, parameters: trainee.parameters.count(), scenes, recordings }
+        let recordings = if sense == Sense::Audio {
+            self.on_recordings(trainee, prompts)
+        } else {
+            None
+        };
+        SenseReport {
+            sense,
+            parameters: trainee.parameters.count(),
+            scenes,
+            recordings,
+        }
     }
 
     /// The moments of a step's batch.
@@ -240,13 +299,20 @@ impl Run<'_> {
         let count = self.config.stage(sense).batch;
         let kinds = taught(sense);
         let kinds = spread(&kinds, count, &mut draw);
-        kinds.into_iter().map(|kind| self.by_shown[kind][draw.index(self.by_shown[kind].len())]).collect()
+        kinds
+            .into_iter()
+            .map(|kind| self.by_shown[kind][draw.index(self.by_shown[kind].len())])
+            .collect()
     }
 
     /// Varied patches of rows of a step's batch.
     fn varied(&self, sense: Sense, moments: &[usize], step: usize, rows: Range<usize>) -> Result<Input> {
-        let source =
-            Source { config: &self.config, moments: &self.train, by_shown: &self.by_shown, takes: &self.takes };
+        let source = Source {
+            config: &self.config,
+            moments: &self.train,
+            by_shown: &self.by_shown,
+            takes: &self.takes,
+        };
         let mut patches = Vec::new();
         for row in rows {
             let mut draw = Draw::at(self.config.seed, &[ROWS, sense as u64, step as u64, row as u64]);
@@ -267,7 +333,8 @@ impl Run<'_> {
             let phrases: Vec<Vec<u32>> = rows
                 .map(|row| {
                     let mut draw = Draw::at(self.config.seed, &[ROWS, sense as u64, step as u64, row as u64]);
-                    self.words.caption(kinds[self.train.shown[moments[row]]], dropout, &mut draw)
+                    self.words
+                        .caption(kinds[self.train.shown[moments[row]]], dropout, &mut draw)
                 })
                 .collect();
             Ok(batch(&phrases))
@@ -289,14 +356,23 @@ impl Run<'_> {
         };
         let frozen = |step: usize| {
             let moments = self.batch_moments(sense, step);
-            let values = moments.iter().flat_map(|&moment| anchors.row(moment).iter().copied()).collect();
-            Rows { width: anchors.width, values }
+            let values = moments
+                .iter()
+                .flat_map(|&moment| anchors.row(moment).iter().copied())
+                .collect();
+            Rows {
+                width: anchors.width,
+                values,
+            }
         };
         let settings = self.settings(sense)?;
         let plan = self.plan(sense.name(), sense, settings);
         let mut validate = |trainees: &[&mut Trainee]| {
-            let recordings =
-                if sense == Sense::Audio { self.on_recordings(trainees[0], prompts) } else { None };
+            let recordings = if sense == Sense::Audio {
+                self.on_recordings(trainees[0], prompts)
+            } else {
+                None
+            };
             describe(&self.accuracy(trainees[0], prompts), recordings.as_ref())
         };
         let started = Progress::new(sense.name(), 0, 0);
@@ -306,7 +382,13 @@ impl Run<'_> {
 }
 
 fn describe(scenes: &Accuracy, recordings: Option<&Accuracy>) -> String {
-    let percent = |accuracy: &Accuracy| format!("{:.1} % (chance {:.1} %)", 100.0 * accuracy.top1, 100.0 * accuracy.chance);
+    let percent = |accuracy: &Accuracy| {
+        format!(
+            "{:.1} % (chance {:.1} %)",
+            100.0 * accuracy.top1,
+            100.0 * accuracy.chance
+        )
+    };
     let mut line = format!("held-out scenes top-1 {}", percent(scenes));
     if let Some(recordings) = recordings {
         line += &format!(", held-out recordings {}", percent(recordings));
@@ -325,13 +407,21 @@ fn describe(scenes: &Accuracy, recordings: Option<&Accuracy>) -> String {
 /// # Errors
 /// Moments of another configuration.
 pub fn embed_some(config: &TrainConfig, trainee: &Trainee, moments: &Moments, which: &[usize]) -> Result<Vec<f32>> {
-    ensure!(which.iter().all(|&moment| moment < moments.count()), "there are only {} moments", moments.count());
+    ensure!(
+        which.iter().all(|&moment| moment < moments.count()),
+        "there are only {} moments",
+        moments.count()
+    );
     let (architecture, parameters) = (&trainee.architecture, &trainee.parameters);
     let input = plain(config, architecture.sense, moments, which);
-    Ok(embed(vec![Share { architecture, parameters, input, count: which.len() }], 1, &Device::default()))
-}
-
-/// Where the results of a run lie.
-pub fn results(out: &Path) -> [PathBuf; 4] {
-    ["checkpoint.safetensors", "config.json", "ATTRIBUTION.md", "training-report.json"].map(|name| out.join(name))
+    Ok(embed(
+        vec![Share {
+            architecture,
+            parameters,
+            input,
+            count: which.len(),
+        }],
+        1,
+        &Device::default(),
+    ))
 }

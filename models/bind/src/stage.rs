@@ -30,7 +30,11 @@ impl Trainee {
     pub fn new(architecture: Architecture, seed: u64) -> Self {
         let parameters = architecture.initial(&mut Draw::at(seed, &[0x1417, architecture.sense as u64]));
         let memory = AdamW::new(&parameters);
-        Self { architecture, parameters, memory }
+        Self {
+            architecture,
+            parameters,
+            memory,
+        }
     }
 }
 
@@ -92,7 +96,10 @@ pub struct StepResult {
 
 impl Plan<'_> {
     fn state(&self) -> (PathBuf, PathBuf) {
-        (self.folder.join(format!("{}.safetensors", self.name)), self.folder.join(format!("{}.json", self.name)))
+        (
+            self.folder.join(format!("{}.safetensors", self.name)),
+            self.folder.join(format!("{}.json", self.name)),
+        )
     }
 
     /// Steps that a saved state has behind it; loads it.
@@ -101,7 +108,8 @@ impl Plan<'_> {
         if !self.resume || !state.is_file() {
             return Ok(0);
         }
-        let saved = std::fs::read_to_string(&settings).with_context(|| format!("cannot read {}", settings.display()))?;
+        let saved =
+            std::fs::read_to_string(&settings).with_context(|| format!("cannot read {}", settings.display()))?;
         ensure!(
             saved == self.settings,
             "{} was saved with other settings; delete it to train this stage again",
@@ -112,7 +120,9 @@ impl Plan<'_> {
             trainee.parameters.load("", &arrays)?;
             trainee.memory.load(&arrays)?;
         }
-        let (_, step) = arrays.get("step").with_context(|| format!("{}: step is missing", state.display()))?;
+        let (_, step) = arrays
+            .get("step")
+            .with_context(|| format!("{}: step is missing", state.display()))?;
         Ok(step.first().map_or(0, |&step| step as usize))
     }
 
@@ -184,21 +194,37 @@ impl Plan<'_> {
         let mut jobs = Vec::new();
         for (place, trainee) in trainees.iter().enumerate() {
             for from in (0..batch).step_by(self.share) {
-                jobs.push((place, &trainee.architecture, &trainee.parameters, from..(from + self.share).min(batch)));
+                jobs.push((
+                    place,
+                    &trainee.architecture,
+                    &trainee.parameters,
+                    from..(from + self.share).min(batch),
+                ));
             }
         }
         let places: Vec<(usize, usize)> = jobs.iter().map(|(place, _, _, rows)| (*place, rows.len())).collect();
         let passes = side_by_side(jobs, self.threads, |(_, architecture, parameters, rows)| {
             let count = rows.len();
             let input = make(architecture.sense, step, rows)?;
-            Ok(Pass::forward(&Share { architecture, parameters, input, count }, self.device))
+            Ok(Pass::forward(
+                &Share {
+                    architecture,
+                    parameters,
+                    input,
+                    count,
+                },
+                self.device,
+            ))
         });
         let passes = passes.into_iter().collect::<Result<Vec<Pass>>>()?;
 
         let side = |wanted: usize| {
             let rows = passes.iter().zip(&places).filter(|(_, (place, _))| *place == wanted);
             let values = rows.flat_map(|(pass, _)| pass.rows.values.iter().copied()).collect();
-            Rows { width: trainees[0].architecture.dim, values }
+            Rows {
+                width: trainees[0].architecture.dim,
+                values,
+            }
         };
         let right = match opposite {
             Opposite::Trained => side(1),
@@ -217,7 +243,9 @@ impl Plan<'_> {
                 (pass, all.values[from..from + count * all.width].to_vec())
             })
             .collect();
-        let shares = side_by_side(jobs, self.threads, |(pass, gradient)| pass.backward(&gradient, self.device));
+        let shares = side_by_side(jobs, self.threads, |(pass, gradient)| {
+            pass.backward(&gradient, self.device)
+        });
         let mut sums: Vec<Vec<Vec<f32>>> = vec![Vec::new(); trainees.len()];
         for (share, (place, _)) in shares.into_iter().zip(&places) {
             let sum = &mut sums[*place];
@@ -231,8 +259,13 @@ impl Plan<'_> {
         }
         let norm = clip(&mut sums.iter_mut().collect::<Vec<_>>(), self.stage.clip_norm);
         for (trainee, gradients) in trainees.iter_mut().zip(&sums) {
-            trainee.memory.step(self.stage, step, &mut trainee.parameters, gradients);
+            trainee
+                .memory
+                .step(self.stage, step, &mut trainee.parameters, gradients);
         }
-        Ok(StepResult { loss: contrast.loss, norm })
+        Ok(StepResult {
+            loss: contrast.loss,
+            norm,
+        })
     }
 }

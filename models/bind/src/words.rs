@@ -22,7 +22,11 @@ impl Words {
     /// # Errors
     /// A tokenizer that cannot be made.
     pub fn collect(context: usize) -> Result<Self> {
-        let recipe = TextRecipe { tokenizer: "clip-bpe".to_owned(), context, known_ids: None };
+        let recipe = TextRecipe {
+            tokenizer: "clip-bpe".to_owned(),
+            context,
+            known_ids: None,
+        };
         let tokenizer = Tokenizer::new(&recipe)?;
         let mut known_ids = vec![0];
         for shown in all_shown() {
@@ -78,5 +82,9 @@ pub fn batch(phrases: &[Vec<u32>]) -> Input {
         rows.resize(rows.len() + length - phrase.len(), 0);
     }
     // The end token has the largest id, so the largest row but the unknown one; it comes last.
-    Input::Words { rows, length, ends: phrases.iter().map(|phrase| phrase.len() - 1).collect() }
+    Input::Words {
+        rows,
+        length,
+        ends: phrases.iter().map(|phrase| phrase.len() - 1).collect(),
+    }
 }
