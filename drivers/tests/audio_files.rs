@@ -172,3 +172,41 @@ fn ogg_vorbis_of_the_shared_kit() {
     damaged[middle..middle + 64].fill(0xaa);
     let _ = decode_audio(&file("damaged.ogg", &damaged).path);
 }
+
+/// CRC of `width` bits, most significant first, as FLAC uses it (RFC 9639, 9.1.8 and 9.3).
+fn crc(bytes: &[u8], width: u32, polynomial: u32) -> u32 {
+    bytes.iter().fold(0, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte) << (width - 8), |crc, _| {
+            let next = crc << 1;
+            (if crc >> (width - 1) & 1 == 1 { next ^ polynomial } else { next }) & ((1u64 << width) - 1) as u32
+        })
+    })
+}
+
+/// A mono 16-bit FLAC file of 192-sample frames with verbatim subframes (RFC 9639).
+fn flac(rate_hz: u32, samples: &[i16]) -> Vec<u8> {
+    const BLOCK: usize = 192;
+    let mut flac = b"fLaC\x80\0\0\x22".to_vec();
+    flac.extend([0, 192, 0, 192, 0, 0, 0, 0, 0, 0]);
+    let packed = u64::from(rate_hz) << 44 | 15 << 36 | samples.len() as u64;
+    flac.extend(packed.to_be_bytes());
+    flac.extend([0; 16]);
+    for (number, block) in samples.chunks_exact(BLOCK).enumerate() {
+        let mut frame = vec![0xff, 0xf8, 0x10, 0x08, u8::try_from(number).unwrap()];
+        frame.push(crc(&frame, 8, 0x07) as u8);
+        frame.push(0b0000_0010);
+        frame.extend(block.iter().flat_map(|s| s.to_be_bytes()));
+        frame.extend((crc(&frame, 16, 0x8005) as u16).to_be_bytes());
+        flac.extend(frame);
+    }
+    flac
+}
+
+#[test]
+fn flac_comes_out_sample_by_sample() {
+    let samples: Vec<i16> = (0..192 * 20).map(|n: i32| (n * 53 % 65_536 - 32_768) as i16).collect();
+    let file = file("tone.flac", &flac(22_050, &samples));
+    let (format, bytes) = stream(&file);
+    assert_eq!(format, Format::Audio { rate_hz: 22_050, channels: 1, sample: AudioSample::I16 });
+    assert_eq!(bytes, samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>());
+}
