@@ -59,6 +59,7 @@ const TABLE: &[Row] = &[
         name: "sensebind-bind",
         uses: &[
             "sensebind-core",
+            "sensebind-drivers",
             "sensebind-models",
             "sensebind-scene",
             "sensebind-space",

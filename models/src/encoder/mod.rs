@@ -138,12 +138,21 @@ impl<'a> PackEncoders<'a> {
             sense,
             space: SpaceId::new(&space.id),
             dim: space.dim,
-            logit_scale: entry.logit_scale,
+            logit_scale: entry.logit_scale * self.scale_of_text_for(sense),
             window: seconds("window_s", entry.window_s)?,
             hop: seconds("hop_s", entry.hop_s)?,
         };
         let graph = self.pack.verified_graph(sense)?;
         Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
+    }
+
+    /// Pictures met text in training, at the text's temperature, and have none of their own (parity specification 5:
+    /// "vision none"); every other sense met pictures, at its own.
+    fn scale_of_text_for(&self, sense: Sense) -> f32 {
+        match (sense, &self.pack.manifest().text) {
+            (Sense::Image, Some(text)) => text.logit_scale,
+            _ => 1.0,
+        }
     }
 
     fn missing(&self, sense: Sense) -> OpenError {

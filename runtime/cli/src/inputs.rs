@@ -5,7 +5,7 @@ use crate::outcome::Truth;
 use sensebind_core::{Driver, Format, StreamId, Timestamp};
 use sensebind_drivers::{audio_file::AudioFile, picture_folder::PictureFolder, scene};
 use sensebind_engine::{Input, InputError, Item, Merged};
-use sensebind_record::{LogReader, Loss};
+use sensebind_record::{LogReader, Loss, RecordError};
 use sensebind_scene::World;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -124,7 +124,13 @@ pub fn open_path(path: &Path) -> Result<Opened, Failure> {
     if is_sound {
         return finite(&AudioFile, path);
     }
-    let log = LogReader::open(path).or_exit(Exit::Input)?;
+    let log = LogReader::open(path).map_err(|e| {
+        let message = match e {
+            RecordError::Open { .. } => e.to_string(),
+            other => format!("{}: {other}: is it a sensor log?", path.display()),
+        };
+        Failure::new(Exit::Input, message)
+    })?;
     let truth = truths(log.truth());
     let duration = Some(log.duration());
     Ok(Opened {

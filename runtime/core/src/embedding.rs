@@ -139,7 +139,7 @@ pub struct EncoderSpec {
     pub space: SpaceId,
     /// Numbers per embedding.
     pub dim: usize,
-    /// 1 / temperature of this sense: logit = `logit_scale` × cosine (IMAGEBIND.md 1.5: 20 for sound, 5 for depth…).
+    /// 1 / temperature of this sense against phrases: logit = `logit_scale` × cosine.
     pub logit_scale: f32,
     /// Length of one window; zero for a single still frame.
     pub window: Duration,

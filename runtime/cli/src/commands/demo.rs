@@ -48,7 +48,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     } = inputs::open_path(&args.log)?;
     let models = Models::open(&args.pack.pack)?;
     let mut perceive = models.perceive(args.prompts.as_deref(), input.streams())?;
-    println!(
+    anstream::println!(
         "\n{}",
         format!(
             "{:<8} {:<30} {:<40} {}",
