@@ -246,4 +246,52 @@ impl TrainConfig {
             stem,
         }
     }
+
+    /// What a stage's result depends on, as text: the settings it reads, and those of the stage before it. `recordings`
+    /// says whether there are any.
+    ///
+    /// # Errors
+    /// A configuration that cannot be said in JSON.
+    pub fn settings(&self, sense: Sense, recordings: bool) -> Result<String> {
+        #[derive(Serialize)]
+        struct Settings<'a> {
+            config: TrainConfig,
+            recordings: bool,
+            stage: &'a str,
+        }
+        let mut config = self.clone();
+        let unused = config.image_text;
+        for other in BOUND.into_iter().filter(|&other| other != sense) {
+            match other {
+                Sense::Audio => config.audio = unused,
+                Sense::Thermal => config.thermal = unused,
+                Sense::Depth => config.depth = unused,
+                _ => config.imu = unused,
+            }
+        }
+        // How often is looked or saved changes nothing; nor does how the pack introduces itself.
+        (config.validate_every, config.save_every) = (0, 0);
+        config.model.pack = Default::default();
+        if sense != Sense::Audio {
+            config.recordings = Recordings {
+                probability: 0.0,
+                train_folds: Vec::new(),
+                validate_folds: Vec::new(),
+                rates_hz: Vec::new(),
+            };
+            config.sound = SoundAugment {
+                gain_db: 0.0,
+                tilt_db: 0.0,
+                mix_probability: 0.0,
+                mix_db: [0.0; 2],
+                mask: [0; 2],
+            };
+        }
+        let recordings = recordings && sense == Sense::Audio;
+        Ok(serde_json::to_string_pretty(&Settings {
+            config,
+            recordings,
+            stage: sense.name(),
+        })?)
+    }
 }

@@ -19,7 +19,7 @@ use crate::run::Trained;
 /// Times and accuracies of a run.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// Stage and the seconds it took in this run (less when it went on from a saved state).
+    /// Stage and the seconds it took, over all runs that it needed.
     pub seconds: Vec<(String, f64)>,
     /// Threads it ran on.
     pub threads: usize,

@@ -59,7 +59,7 @@ impl Progress {
         self.bar.set_position(step as u64);
         self.bar.set_message(what.to_owned());
         if self.lines && (step.is_multiple_of(LINE_EVERY) || step == self.total) {
-            let seconds = self.started.elapsed().as_secs_f64().max(1e-9);
+            let seconds = self.seconds().max(1e-9);
             let rate = (step - self.from) as f64 / seconds;
             let left_s = (self.total - step) as f64 / rate.max(1e-9);
             eprintln!(
@@ -78,9 +78,14 @@ impl Progress {
         }
     }
 
+    /// Seconds since the start.
+    pub fn seconds(&self) -> f64 {
+        self.started.elapsed().as_secs_f64()
+    }
+
     /// The end; the seconds it took.
     pub fn finish(self) -> f64 {
         self.bar.finish_and_clear();
-        self.started.elapsed().as_secs_f64()
+        self.seconds()
     }
 }

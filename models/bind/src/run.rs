@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use sensebind_core::Sense;
-use serde::Serialize;
 
 use crate::batches::{Source, cut, plain, spread, taught};
 use crate::chance::Draw;
@@ -198,50 +197,6 @@ impl Run<'_> {
         }
     }
 
-    /// What a stage's result depends on, as text: the settings it reads, and those of the stage before it.
-    fn settings(&self, sense: Sense) -> Result<String> {
-        #[derive(Serialize)]
-        struct Settings<'a> {
-            config: TrainConfig,
-            recordings: bool,
-            stage: &'a str,
-        }
-        let mut config = self.config.clone();
-        let unused = config.image_text;
-        for other in BOUND.into_iter().filter(|&other| other != sense) {
-            match other {
-                Sense::Audio => config.audio = unused,
-                Sense::Thermal => config.thermal = unused,
-                Sense::Depth => config.depth = unused,
-                _ => config.imu = unused,
-            }
-        }
-        // How often is looked or saved changes nothing; nor does how the pack introduces itself.
-        (config.validate_every, config.save_every) = (0, 0);
-        config.model.pack = Default::default();
-        if sense != Sense::Audio {
-            config.recordings = crate::config::Recordings {
-                probability: 0.0,
-                train_folds: Vec::new(),
-                validate_folds: Vec::new(),
-                rates_hz: Vec::new(),
-            };
-            config.sound = crate::config::SoundAugment {
-                gain_db: 0.0,
-                tilt_db: 0.0,
-                mix_probability: 0.0,
-                mix_db: [0.0; 2],
-                mask: [0; 2],
-            };
-        }
-        let recordings = sense == Sense::Audio && self.options.sounds.is_some();
-        Ok(serde_json::to_string_pretty(&Settings {
-            config,
-            recordings,
-            stage: sense.name(),
-        })?)
-    }
-
     fn prompts(&self, text: &Trainee) -> Rows {
         let (threads, device) = (self.options.threads, &self.device);
         measure::prompts(
@@ -339,15 +294,13 @@ impl Run<'_> {
                 .collect();
             Ok(batch(&phrases))
         };
-        let settings = self.settings(Sense::Image)?;
+        let settings = self.config.settings(Sense::Image, false)?;
         let plan = self.plan("image_text", Sense::Image, settings);
         let mut validate = |trainees: &[&mut Trainee]| {
             let prompts = self.prompts(trainees[1]);
             describe(&self.accuracy(trainees[0], &prompts), None)
         };
-        let started = Progress::new("image_text", 0, 0);
-        let finished = plan.train(&mut [image, text], &Opposite::Trained, &make, &mut validate)?;
-        Ok(finished.then(|| started.finish()))
+        plan.train(&mut [image, text], &Opposite::Trained, &make, &mut validate)
     }
 
     fn bind(&self, sense: Sense, trainee: &mut Trainee, anchors: &Rows, prompts: &Rows) -> Result<Option<f64>> {
@@ -365,7 +318,7 @@ impl Run<'_> {
                 values,
             }
         };
-        let settings = self.settings(sense)?;
+        let settings = self.config.settings(sense, self.options.sounds.is_some())?;
         let plan = self.plan(sense.name(), sense, settings);
         let mut validate = |trainees: &[&mut Trainee]| {
             let recordings = if sense == Sense::Audio {
@@ -375,9 +328,7 @@ impl Run<'_> {
             };
             describe(&self.accuracy(trainees[0], prompts), recordings.as_ref())
         };
-        let started = Progress::new(sense.name(), 0, 0);
-        let finished = plan.train(&mut [trainee], &Opposite::Frozen(&frozen), &make, &mut validate)?;
-        Ok(finished.then(|| started.finish()))
+        plan.train(&mut [trainee], &Opposite::Frozen(&frozen), &make, &mut validate)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use sensebind_core::Sense;
 
 use crate::chance::Draw;
@@ -102,11 +102,11 @@ impl Plan<'_> {
         )
     }
 
-    /// Steps that a saved state has behind it; loads it.
-    fn load(&self, trainees: &mut [&mut Trainee]) -> Result<usize> {
+    /// Steps and seconds that a saved state has behind it; loads it.
+    fn load(&self, trainees: &mut [&mut Trainee]) -> Result<(usize, f64)> {
         let (state, settings) = self.state();
         if !self.resume || !state.is_file() {
-            return Ok(0);
+            return Ok((0, 0.0));
         }
         let saved =
             std::fs::read_to_string(&settings).with_context(|| format!("cannot read {}", settings.display()))?;
@@ -120,25 +120,27 @@ impl Plan<'_> {
             trainee.parameters.load("", &arrays)?;
             trainee.memory.load(&arrays)?;
         }
-        let (_, step) = arrays
-            .get("step")
-            .with_context(|| format!("{}: step is missing", state.display()))?;
-        Ok(step.first().map_or(0, |&step| step as usize))
+        match arrays.get("progress").map(|(_, progress)| progress.as_slice()) {
+            Some(&[step, seconds]) => Ok((step as usize, f64::from(seconds))),
+            _ => bail!("{}: progress is missing", state.display()),
+        }
     }
 
-    fn save(&self, trainees: &[&mut Trainee], step: usize) -> Result<()> {
+    fn save(&self, trainees: &[&mut Trainee], step: usize, seconds: f64) -> Result<()> {
         let (state, settings) = self.state();
         let mut arrays = Arrays::new();
         for trainee in trainees {
             trainee.parameters.store("", &mut arrays);
             trainee.memory.store(&mut arrays);
         }
-        arrays.insert("step".to_owned(), (vec![1], vec![step as f32]));
+        // Exact: a step count is far below 2^24.
+        arrays.insert("progress".to_owned(), (vec![2], vec![step as f32, seconds as f32]));
         std::fs::write(&settings, &self.settings).with_context(|| format!("cannot write {}", settings.display()))?;
         write_arrays(&state, &arrays)
     }
 
-    /// Trains one or two encoders to the end of the stage, or until `stop_after`. Whether the end was reached.
+    /// Trains one or two encoders to the end of the stage, or until `stop_after`: the seconds it took over all runs, or
+    /// `None` when it was stopped.
     ///
     /// # Errors
     /// An input that cannot be made, a state that cannot be read or written, a loss that is not finite.
@@ -148,15 +150,15 @@ impl Plan<'_> {
         opposite: &Opposite<'_>,
         make: MakeInput<'_>,
         validate: &mut dyn FnMut(&[&mut Trainee]) -> String,
-    ) -> Result<bool> {
-        let first = self.load(trainees)?;
+    ) -> Result<Option<f64>> {
+        let (first, spent) = self.load(trainees)?;
         let total = self.stage.steps;
         let progress = Progress::new(self.name, total, first);
         let mut smooth = None;
         for step in first..total {
             if self.stop_after.is_some_and(|most| step >= first + most) {
-                self.save(trainees, step)?;
-                return Ok(false);
+                self.save(trainees, step, spent + progress.seconds())?;
+                return Ok(None);
             }
             let result = self.step(trainees, opposite, make, step)?;
             ensure!(
@@ -175,11 +177,10 @@ impl Plan<'_> {
                 progress.say(&format!("step {done}: {}", validate(trainees)));
             }
             if done % self.save_every == 0 || done == total {
-                self.save(trainees, done)?;
+                self.save(trainees, done, spent + progress.seconds())?;
             }
         }
-        progress.finish();
-        Ok(true)
+        Ok(Some(spent + progress.finish()))
     }
 
     /// One optimiser step.

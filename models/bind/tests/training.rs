@@ -16,7 +16,7 @@ use sensebind_models::pack;
 use sensebind_models::session::{Runtime, Session, Threads};
 
 fn tiny() -> TrainConfig {
-    toml::from_str(include_str!("support/tiny.toml")).unwrap()
+    toml::from_str(include_str!("support/tiny.toml")).expect("the tiny configuration is one")
 }
 
 fn options(folder: &tempfile::TempDir, threads: usize) -> Options {
