@@ -178,7 +178,11 @@ fn crc(bytes: &[u8], width: u32, polynomial: u32) -> u32 {
     bytes.iter().fold(0, |crc, &byte| {
         (0..8).fold(crc ^ u32::from(byte) << (width - 8), |crc, _| {
             let next = crc << 1;
-            (if crc >> (width - 1) & 1 == 1 { next ^ polynomial } else { next }) & ((1u64 << width) - 1) as u32
+            (if crc >> (width - 1) & 1 == 1 {
+                next ^ polynomial
+            } else {
+                next
+            }) & ((1u64 << width) - 1) as u32
         })
     })
 }
@@ -207,6 +211,13 @@ fn flac_comes_out_sample_by_sample() {
     let samples: Vec<i16> = (0..192 * 20).map(|n: i32| (n * 53 % 65_536 - 32_768) as i16).collect();
     let file = file("tone.flac", &flac(22_050, &samples));
     let (format, bytes) = stream(&file);
-    assert_eq!(format, Format::Audio { rate_hz: 22_050, channels: 1, sample: AudioSample::I16 });
+    assert_eq!(
+        format,
+        Format::Audio {
+            rate_hz: 22_050,
+            channels: 1,
+            sample: AudioSample::I16
+        }
+    );
     assert_eq!(bytes, samples.iter().flat_map(|s| s.to_le_bytes()).collect::<Vec<_>>());
 }
