@@ -12,12 +12,18 @@ use sensebind_core::{Event, Phase, Timestamp};
 use sensebind_engine::{Observer, replay};
 use std::path::PathBuf;
 
+/// Width of the column that names the senses: room for all five.
+const SUPPORT_COLUMNS: usize = 50;
+
 /// Which world, and where its recording goes.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Seed of the simulated world.
     #[arg(long, default_value_t = 7)]
     seed: u64,
+    /// Seconds of world time; without it, a minute in which every sense has something to perceive.
+    #[arg(long)]
+    seconds: Option<f64>,
     /// Where the recording is kept.
     #[arg(long, value_name = "FILE", default_value = "target/demo.mcap")]
     log: PathBuf,
@@ -33,7 +39,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if let Some(folder) = args.log.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    record::scene_log(args.seed, None, &args.log)?;
+    record::scene_log(args.seed, args.seconds, &args.log)?;
     let bytes = std::fs::metadata(&args.log)?.len();
     println!(
         "recorded a simulated world (seed {}) into {} ({:.1} MB)",
@@ -51,7 +57,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     anstream::println!(
         "\n{}",
         format!(
-            "{:<8} {:<30} {:<40} {}",
+            "{:<8} {:<24} {:<SUPPORT_COLUMNS$} {}",
             "world", "event", "heard, seen, felt by", "what really happened"
         )
         .bold()
@@ -126,21 +132,18 @@ impl Observer for Show {
             .to_string(),
             None => "✗ no such thing".red().to_string(),
         };
-        let senses: Vec<String> = event
-            .evidence
+        // What does not perceive an event says nothing of interest here; the event file has all of it.
+        let support: Vec<_> = event.evidence.iter().filter(|e| e.score > 0.0).collect();
+        let senses: Vec<String> = support
             .iter()
             .map(|e| format!("{} {:+.1}", terminal::sense(e.sense), e.score))
             .collect();
-        let width: usize = event
-            .evidence
-            .iter()
-            .map(|e| format!("{} {:+.1}", e.sense, e.score).len() + 1)
-            .sum();
-        let pad = " ".repeat(40usize.saturating_sub(width.saturating_sub(1)));
+        let width: usize = support.iter().map(|e| e.sense.name().len() + 6).sum();
+        let pad = " ".repeat(SUPPORT_COLUMNS.saturating_sub(width.saturating_sub(1)));
         let name = format!("{sign:<5} {}", event.label);
         self.bar.aside(|| {
             anstream::println!(
-                "{:<8} {name:<30} {}{pad} {really}",
+                "{:<8} {name:<24} {}{pad} {really}",
                 terminal::clock(at, Timestamp::ZERO),
                 senses.join(" ")
             );
