@@ -26,7 +26,7 @@ fn samples() -> Vec<f32> {
 }
 
 /// One recording in fold 1, one in fold 4.
-fn collection(folder: &Path) {
+fn collection(folder: &Path) -> Result<(), Box<dyn std::error::Error>> {
     let mut index = String::from("fold\tclass\tfile\ttitle\tauthor\tsource\tlicence\n");
     for (fold, class) in [
         (1, "rain"),
@@ -36,28 +36,28 @@ fn collection(folder: &Path) {
         (5, "rooster"),
     ] {
         let file = format!("{class}-{fold}.wav");
-        std::fs::create_dir_all(folder.join(class)).unwrap();
+        std::fs::create_dir_all(folder.join(class))?;
         let spec = hound::WavSpec {
             channels: 1,
             sample_rate: RATE_HZ,
             bits_per_sample: 16,
             sample_format: hound::SampleFormat::Int,
         };
-        let mut writer = hound::WavWriter::create(folder.join(class).join(&file), spec).unwrap();
+        let mut writer = hound::WavWriter::create(folder.join(class).join(&file), spec)?;
         for sample in samples() {
-            writer.write_sample((sample * 32_768.0) as i16).unwrap();
+            writer.write_sample((sample * 32_768.0) as i16)?;
         }
-        writer.finalize().unwrap();
+        writer.finalize()?;
         index +=
             &format!("{fold}\t{class}\t{file}\tTitle of {file}\tAuthor {fold}\thttp://example.org/{fold}\tCC-BY\n");
     }
-    std::fs::write(folder.join("index.tsv"), index).unwrap();
+    Ok(std::fs::write(folder.join("index.tsv"), index)?)
 }
 
 #[test]
 fn training_windows_are_what_the_runtime_computes_and_never_silent() {
     let folder = tempfile::tempdir().unwrap();
-    collection(folder.path());
+    collection(folder.path()).unwrap();
     let mut config = tiny();
     config.recordings.rates_hz = vec![RATE_HZ];
     let recipe = config.model.recipes.audio.clone().unwrap();
@@ -104,7 +104,7 @@ fn training_windows_are_what_the_runtime_computes_and_never_silent() {
 #[test]
 fn a_pack_names_everyone_whose_recordings_it_learned_from() {
     let (folder, sounds) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    collection(sounds.path());
+    collection(sounds.path()).unwrap();
     let options = Options {
         out: folder.path().to_owned(),
         sounds: Some(sounds.path().to_owned()),
