@@ -13,7 +13,7 @@ use sensebind_engine::{Observer, replay};
 use std::path::PathBuf;
 
 /// Width of the column that names the senses: room for all five.
-const SUPPORT_COLUMNS: usize = 50;
+const SUPPORT_COLUMNS: usize = 54;
 
 /// Which world, and where its recording goes.
 #[derive(Debug, clap::Args)]
