@@ -53,7 +53,7 @@ pub(super) struct Initializer<'a> {
 
 /// An encoder being described.
 #[derive(Debug)]
-pub(crate) struct Graph<'a> {
+pub struct Graph<'a> {
     pub(super) name: String,
     pub(super) precision: Precision,
     pub(super) input: ValueInfo,

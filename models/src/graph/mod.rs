@@ -10,6 +10,7 @@ mod onnx;
 mod weights;
 mod write;
 
-pub(crate) use builder::{Dim, Graph, InputType, Value};
+pub use builder::Graph;
+pub(crate) use builder::{Dim, InputType, Value};
 pub(crate) use weights::{Recipe, Weights};
 pub use write::WriteError;

@@ -2,8 +2,7 @@
 
 use super::{GraphKind, MANIFEST_FILE, space_id};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::family::imagebind::{Config, ConfigError};
-use crate::graph::WriteError;
+use crate::graph::{Graph, WriteError};
 use crate::manifest::{CheckpointSource, FileEntry, Manifest, Precision, SpaceEntry};
 use std::fs;
 use std::io;
@@ -24,9 +23,9 @@ pub struct Progress {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ImportError {
-    /// The configuration.
+    /// The family's configuration.
     #[error(transparent)]
-    Config(#[from] ConfigError),
+    Config(Box<dyn std::error::Error + Send + Sync>),
     /// The checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -52,28 +51,73 @@ pub enum ImportError {
     Manifest(#[from] toml::ser::Error),
 }
 
-/// Imports the ImageBind-shaped `checkpoint` that `config` describes into the folder `out`, which is created, or
-/// replaced if it is a pack already. At most one tensor is in memory at a time.
+/// What an import must know of a model: the configuration of its family.
+pub trait Blueprint {
+    /// Checks that its numbers fit together.
+    ///
+    /// # Errors
+    /// The family's own, naming the key, what was expected and what was found.
+    fn check(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// The graphs to write, each once.
+    fn graphs(&self) -> Vec<GraphKind>;
+
+    /// Describes one graph; every tensor it needs is checked for name and shape, none is read.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape.
+    fn graph<'a>(
+        &self,
+        kind: GraphKind,
+        checkpoint: &'a Checkpoint,
+        precision: Precision,
+    ) -> Result<Graph<'a>, CheckpointError>;
+
+    /// Name of the pack, and numbers per embedding.
+    fn space(&self) -> (&str, usize);
+
+    /// The manifest of the pack whose graphs are written.
+    ///
+    /// # Errors
+    /// A number that should stand in the checkpoint and does not.
+    fn manifest(&self, written: Written<'_>) -> Result<Manifest, CheckpointError>;
+}
+
+/// What is known of a pack once its graphs are written.
+#[derive(Debug)]
+pub struct Written<'a> {
+    /// Where the weights come from.
+    pub checkpoint: &'a Checkpoint,
+    /// How they are stored.
+    pub precision: Precision,
+    /// The checkpoint by name and hash.
+    pub source: CheckpointSource,
+    /// The space that follows from the files.
+    pub space: SpaceEntry,
+    /// The graph files.
+    pub files: Vec<FileEntry>,
+}
+
+/// Imports the `checkpoint` that `model` describes into the folder `out`, which is created, or replaced if it is a pack
+/// already. At most one tensor is in memory at a time.
 ///
 /// # Errors
 /// [`ImportError`]; `out` is then as it was.
 pub fn import(
     checkpoint: &Path,
-    config: &Config,
+    model: &dyn Blueprint,
     out: &Path,
     precision: Precision,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Manifest, ImportError> {
-    config.check()?;
+    model.check().map_err(ImportError::Config)?;
     refuse_what_is_no_pack(out)?;
     let checkpoint = Checkpoint::open(checkpoint)?;
-    let mut kinds = config.senses.clone();
-    kinds.sort();
-    kinds.dedup();
     // Describing the graphs checks every tensor's name and shape, before a byte is written.
-    let graphs = kinds
-        .iter()
-        .map(|kind| config.graph(*kind, &checkpoint, precision).map(|graph| (*kind, graph)))
+    let graphs = model
+        .graphs()
+        .into_iter()
+        .map(|kind| model.graph(kind, &checkpoint, precision).map(|graph| (kind, graph)))
         .collect::<Result<Vec<_>, _>>()?;
     let source = CheckpointSource {
         checkpoint: file_name(checkpoint.path()),
@@ -112,11 +156,18 @@ pub fn import(
             sha256: f.sha256,
         }));
     }
+    let (name, dim) = model.space();
     let space = SpaceEntry {
-        id: space_id(&config.pack.name, &files),
-        dim: config.out_embed_dim,
+        id: space_id(name, &files),
+        dim,
     };
-    let manifest = config.manifest(&kinds, &checkpoint, precision, source, space, files)?;
+    let manifest = model.manifest(Written {
+        checkpoint: &checkpoint,
+        precision,
+        source,
+        space,
+        files,
+    })?;
     let text = format!(
         "# {} {}. Written by the importer; a changed file or recipe is another space.\n\n{}",
         manifest.name,

@@ -3,7 +3,7 @@
 mod import;
 mod open;
 
-pub use import::{ImportError, Progress, import};
+pub use import::{Blueprint, ImportError, Progress, Written, import};
 pub use open::{Pack, PackError};
 
 use crate::manifest::{FileEntry, Manifest};

@@ -23,7 +23,7 @@ struct PictureStem {
 
 impl Config {
     /// Describes the graph of `kind`; every tensor it needs is checked for name and shape, none is read.
-    pub(crate) fn graph<'a>(
+    pub(super) fn describe<'a>(
         &self,
         kind: GraphKind,
         checkpoint: &'a Checkpoint,

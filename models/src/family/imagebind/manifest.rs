@@ -2,20 +2,44 @@
 
 use super::config::{Config, Windowing};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::manifest::{CheckpointSource, FileEntry, Manifest, Precision, SenseEntry, SpaceEntry};
-use crate::pack::GraphKind;
+use crate::graph::Graph;
+use crate::manifest::{Manifest, Precision, SenseEntry};
+use crate::pack::{Blueprint, GraphKind, Written};
 
-impl Config {
-    /// The manifest of a pack with the graphs `kinds`.
-    pub(crate) fn manifest(
+impl Blueprint for Config {
+    fn check(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        Ok(Config::check(self)?)
+    }
+
+    fn graphs(&self) -> Vec<GraphKind> {
+        let mut kinds = self.senses.clone();
+        kinds.sort();
+        kinds.dedup();
+        kinds
+    }
+
+    fn graph<'a>(
         &self,
-        kinds: &[GraphKind],
-        checkpoint: &Checkpoint,
+        kind: GraphKind,
+        checkpoint: &'a Checkpoint,
         precision: Precision,
-        source: CheckpointSource,
-        space: SpaceEntry,
-        files: Vec<FileEntry>,
-    ) -> Result<Manifest, CheckpointError> {
+    ) -> Result<Graph<'a>, CheckpointError> {
+        self.describe(kind, checkpoint, precision)
+    }
+
+    fn space(&self) -> (&str, usize) {
+        (&self.pack.name, self.out_embed_dim)
+    }
+
+    fn manifest(&self, written: Written<'_>) -> Result<Manifest, CheckpointError> {
+        let Written {
+            checkpoint,
+            precision,
+            source,
+            space,
+            files,
+        } = written;
+        let kinds = &self.graphs();
         let writer = Entries {
             config: self,
             kinds,

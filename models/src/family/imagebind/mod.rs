@@ -38,7 +38,7 @@ impl Family for ImageBind {
         precision: Precision,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Manifest, ImportError> {
-        let config = Config::resolve(config)?;
+        let config = Config::resolve(config).map_err(|e| ImportError::Config(e.into()))?;
         pack::import(checkpoint, &config, out, precision, progress)
     }
 }
