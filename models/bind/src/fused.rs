@@ -1,7 +1,7 @@
 //! The fused operations as burn operations with gradients of their own.
 //!
-//! [`Fused`] is what a backend must offer: the CPU runs [`crate::kernels`], others compose the same formulas from
-//! their own operations (burn's default GELU gradient is that of the tanh approximation, so it is composed from erf).
+//! [`Fused`] is what a backend must offer: the CPU runs [`crate::kernels`], a GPU what [`crate::composed`] makes of its
+//! own operations.
 
 use burn::backend::Autodiff;
 use burn::backend::autodiff::NodeId;
@@ -14,6 +14,8 @@ use burn::tensor::backend::Backend;
 use burn::tensor::ops::FloatTensor;
 use burn::tensor::{Tensor, TensorData, TensorMetadata, TensorPrimitive};
 
+#[cfg(feature = "cuda")]
+use crate::composed;
 use crate::kernels;
 
 /// A backend with the fused operations. `x` of the layer norm is `[rows, width]`, gain and bias `[1, width]`;
@@ -114,89 +116,39 @@ impl Fused for Flex {
 }
 
 #[cfg(feature = "cuda")]
-mod composed {
-    use super::*;
-    use burn::backend::Cuda;
-
-    type Device<const D: usize> = Tensor<Cuda, D>;
-
-    fn wrap<const D: usize>(tensor: FloatTensor<Cuda>) -> Device<D> {
-        Tensor::from_primitive(TensorPrimitive::Float(tensor))
+impl Fused for burn::backend::Cuda {
+    fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gelu_erf::<Self>(x)
     }
 
-    fn unwrap<const D: usize>(tensor: Device<D>) -> FloatTensor<Cuda> {
-        tensor.into_primitive().tensor()
+    fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::gelu_erf_backward::<Self>(x, grad)
     }
 
-    fn flat(tensor: FloatTensor<Cuda>) -> (Device<1>, burn::tensor::Shape) {
-        let shape = tensor.shape();
-        let count = shape.num_elements();
-        (
-            wrap::<1>(Cuda::float_reshape(tensor, burn::tensor::Shape::from([count]))),
-            shape,
-        )
+    fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::softmax_last::<Self>(x)
     }
 
-    fn unit_rows(x: Device<2>, eps: f32) -> (Device<2>, Device<2>) {
-        let centred = x.clone() - x.mean_dim(1);
-        let scale = (centred.clone().powi_scalar(2).mean_dim(1) + eps).sqrt().recip();
-        (centred * scale.clone(), scale)
+    fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
+        composed::softmax_last_backward::<Self>(y, grad)
     }
 
-    impl Fused for Cuda {
-        fn gelu_erf(x: FloatTensor<Self>) -> FloatTensor<Self> {
-            let (x, shape) = flat(x);
-            let cdf = ((x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
-            Cuda::float_reshape(unwrap(x * cdf), shape)
-        }
+    fn norm_rows(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        bias: FloatTensor<Self>,
+        eps: f32,
+    ) -> FloatTensor<Self> {
+        composed::norm_rows::<Self>(x, gain, bias, eps)
+    }
 
-        fn gelu_erf_backward(x: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-            let ((x, shape), (grad, _)) = (flat(x), flat(grad));
-            let cdf = ((x.clone() * std::f32::consts::FRAC_1_SQRT_2).erf() + 1.0) * 0.5;
-            let density = (x.clone().powi_scalar(2) * -0.5).exp() * 0.398_942_3;
-            Cuda::float_reshape(unwrap(grad * (cdf + x * density)), shape)
-        }
-
-        fn softmax_last(x: FloatTensor<Self>) -> FloatTensor<Self> {
-            let x = wrap::<4>(x);
-            let raised = (x.clone() - x.max_dim(3)).exp();
-            unwrap(raised.clone() / raised.sum_dim(3))
-        }
-
-        fn softmax_last_backward(y: FloatTensor<Self>, grad: FloatTensor<Self>) -> FloatTensor<Self> {
-            let (y, grad) = (wrap::<4>(y), wrap::<4>(grad));
-            let dot = (y.clone() * grad.clone()).sum_dim(3);
-            unwrap(y * (grad - dot))
-        }
-
-        fn norm_rows(
-            x: FloatTensor<Self>,
-            gain: FloatTensor<Self>,
-            bias: FloatTensor<Self>,
-            eps: f32,
-        ) -> FloatTensor<Self> {
-            let (unit, _) = unit_rows(wrap(x), eps);
-            unwrap(unit * wrap::<2>(gain) + wrap::<2>(bias))
-        }
-
-        fn norm_rows_backward(
-            x: FloatTensor<Self>,
-            gain: FloatTensor<Self>,
-            grad: FloatTensor<Self>,
-            eps: f32,
-        ) -> [FloatTensor<Self>; 3] {
-            let (unit, scale) = unit_rows(wrap(x), eps);
-            let grad = wrap::<2>(grad);
-            let scaled = grad.clone() * wrap::<2>(gain);
-            let along = scaled.clone().mean_dim(1);
-            let across = (scaled.clone() * unit.clone()).mean_dim(1);
-            let grad_x = (scaled - along - unit.clone() * across) * scale;
-            [
-                unwrap(grad_x),
-                unwrap((grad.clone() * unit).sum_dim(0)),
-                unwrap(grad.sum_dim(0)),
-            ]
-        }
+    fn norm_rows_backward(
+        x: FloatTensor<Self>,
+        gain: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        eps: f32,
+    ) -> [FloatTensor<Self>; 3] {
+        composed::norm_rows_backward::<Self>(x, gain, grad, eps)
     }
 }
 

@@ -8,11 +8,12 @@
 //!
 //! * [`config`]: every hyper-parameter. [`run`]: the whole of it. [`stage`]: one stage, saved and resumed.
 //! * [`moments`], [`recordings`], [`words`], [`batches`], [`patches`]: what is learned from.
-//! * [`encoder`], [`parameters`], [`fused`], [`kernels`], [`passes`]: the model and its gradients.
+//! * [`encoder`], [`parameters`], [`fused`] ([`kernels`] on a CPU, [`composed`] on a GPU), [`passes`]: the model and its gradients.
 //! * [`contrast`], [`optimiser`]: the loss and the steps. [`measure`]: accuracy. [`export`]: what is left behind.
 
 pub mod batches;
 pub mod chance;
+pub mod composed;
 pub mod config;
 pub mod contrast;
 pub mod device;

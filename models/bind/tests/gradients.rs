@@ -1,11 +1,13 @@
 //! The fused operations, the loss and the optimiser against what they are by definition.
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::ops::FloatTensor;
+use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use sensebind_bind::chance::Draw;
+use sensebind_bind::composed;
 use sensebind_bind::contrast::{Rows, info_nce};
-use sensebind_bind::device::{Device, Tracked};
+use sensebind_bind::device::{Device, Plain, Tracked};
 use sensebind_bind::encoder::Input;
-use sensebind_bind::fused::{gelu, layer_norm, softmax};
+use sensebind_bind::fused::{Fused, gelu, layer_norm, softmax};
 use sensebind_bind::kernels;
 use sensebind_bind::optimiser::clip;
 use sensebind_bind::parameters::Parameters;
@@ -127,6 +129,71 @@ fn recorded_gradients_are_those_by_differences() {
         kernels::softmax(&mut rows, 20);
         weighted(&rows, &weights)
     });
+}
+
+/// What a GPU would run, run on the CPU, against the CPU's own kernels.
+#[test]
+fn composed_operations_are_the_fused_ones() {
+    let device = Device::default();
+    let list = |tensor: FloatTensor<Plain>| {
+        Tensor::<Plain, 2>::from_primitive(TensorPrimitive::Float(tensor))
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+    };
+    let make = |seed: u64, shape: [usize; 2]| {
+        let data = TensorData::new(draws(shape[0] * shape[1], seed), shape);
+        Tensor::<Plain, 2>::from_data(data, &device).into_primitive().tensor()
+    };
+    let four = |seed: u64| {
+        let data = TensorData::new(draws(60, seed), [1, 1, 3, 20]);
+        Tensor::<Plain, 4>::from_data(data, &device).into_primitive().tensor()
+    };
+    let flat = |tensor: FloatTensor<Plain>| {
+        Tensor::<Plain, 4>::from_primitive(TensorPrimitive::Float(tensor))
+            .into_data()
+            .iter::<f32>()
+            .collect::<Vec<_>>()
+    };
+    let (x, grad, gain, bias) = (
+        || make(1, [3, 20]),
+        || make(2, [3, 20]),
+        || make(3, [1, 20]),
+        || make(4, [1, 20]),
+    );
+    let mut pairs = vec![
+        (list(composed::gelu_erf::<Plain>(x())), list(Plain::gelu_erf(x()))),
+        (
+            list(composed::gelu_erf_backward::<Plain>(x(), grad())),
+            list(Plain::gelu_erf_backward(x(), grad())),
+        ),
+        (
+            flat(composed::softmax_last::<Plain>(four(5))),
+            flat(Plain::softmax_last(four(5))),
+        ),
+        (
+            flat(composed::softmax_last_backward::<Plain>(four(5), four(6))),
+            flat(Plain::softmax_last_backward(four(5), four(6))),
+        ),
+        (
+            list(composed::norm_rows::<Plain>(x(), gain(), bias(), 1e-5)),
+            list(Plain::norm_rows(x(), gain(), bias(), 1e-5)),
+        ),
+    ];
+    let composed = composed::norm_rows_backward::<Plain>(x(), gain(), grad(), 1e-5);
+    pairs.extend(
+        composed
+            .into_iter()
+            .map(list)
+            .zip(Plain::norm_rows_backward(x(), gain(), grad(), 1e-5).map(list)),
+    );
+    assert_eq!(pairs.len(), 8);
+    for (place, (composed, fused)) in pairs.iter().enumerate() {
+        assert_eq!(composed.len(), fused.len());
+        for (a, b) in composed.iter().zip(fused) {
+            assert!((a - b).abs() < 2e-5, "operation {place}: {a} {b}");
+        }
+    }
 }
 
 #[test]
