@@ -34,6 +34,8 @@ pub struct SenseReport {
     pub sense: Sense,
     /// Numbers in its encoder.
     pub parameters: usize,
+    /// 1 / temperature against phrases, fitted on held-out scenes; see [`crate::scale`].
+    pub logit_scale: f32,
     /// Zero-shot top-1 on scenes of other seeds, in words of held-out phrases.
     pub scenes: Accuracy,
     /// The same on recordings of folds that were not trained on.
@@ -71,7 +73,7 @@ fn arrays(trained: &Trained) -> Arrays {
     let mut arrays = Arrays::new();
     let frames = trained.config.model.video_frames;
     for encoder in &trained.encoders {
-        let (architecture, sense) = (&encoder.architecture, encoder.architecture.sense);
+        let sense = encoder.architecture.sense;
         encoder.parameters.store("", &mut arrays);
         if sense == Sense::Image {
             let name = "modality_preprocessors.vision.rgbt_stem.proj.1.weight";
@@ -86,9 +88,11 @@ fn arrays(trained: &Trained) -> Arrays {
             }
             continue;
         }
-        // 1 / temperature, as a logarithm; vision has none.
-        let scale = -trained.config.stage(sense).temperature.ln();
-        let name = checkpoint_name(architecture.sense);
+        // As a logarithm. Vision has none: pictures are judged at the scale of the text they met.
+        let judged = if sense == Sense::Text { Sense::Image } else { sense };
+        let report = trained.report.senses.iter().find(|report| report.sense == judged);
+        let scale = report.map_or(1.0, |report| report.logit_scale).ln();
+        let name = checkpoint_name(sense);
         arrays.insert(
             format!("modality_postprocessors.{name}.1.log_logit_scale"),
             (Vec::new(), vec![scale]),

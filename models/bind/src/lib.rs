@@ -9,7 +9,8 @@
 //! * [`config`]: every hyper-parameter. [`run`]: the whole of it. [`stage`]: one stage, saved and resumed.
 //! * [`moments`], [`recordings`], [`words`], [`batches`], [`patches`]: what is learned from.
 //! * [`encoder`], [`parameters`], [`fused`] ([`kernels`] on a CPU, [`composed`] on a GPU), [`passes`]: the model and its gradients.
-//! * [`contrast`], [`optimiser`]: the loss and the steps. [`measure`]: accuracy. [`export`]: what is left behind.
+//! * [`contrast`], [`optimiser`]: the loss and the steps. [`measure`]: accuracy.
+//! * [`scale`]: the temperature to serve at. [`export`]: what is left behind.
 
 pub mod batches;
 pub mod chance;
@@ -30,5 +31,6 @@ pub mod patches;
 pub mod progress;
 pub mod recordings;
 pub mod run;
+pub mod scale;
 pub mod stage;
 pub mod words;

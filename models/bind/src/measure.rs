@@ -142,21 +142,13 @@ fn accuracy(answers: &[(Happening, Happening)], among: usize) -> Accuracy {
     }
 }
 
-/// Zero-shot top-1 of held-out scenes, among the happenings the sense can tell.
-pub fn scenes(
-    config: &TrainConfig,
-    architecture: &Architecture,
-    parameters: &Parameters,
-    moments: &Moments,
-    prompts: &Rows,
-    threads: usize,
-    device: &Device,
-) -> Accuracy {
-    let among = sensed(architecture.sense);
-    let rows = embed_moments(config, architecture, parameters, moments, threads, device);
+/// Zero-shot top-1 of held-out scenes (`rows`: the moments' embeddings), among the happenings the sense can tell.
+pub fn scenes(sense: Sense, rows: &Rows, moments: &Moments, prompts: &Rows) -> Accuracy {
+    let among = sensed(sense);
     let kinds = all_shown();
     let answers: Vec<_> = rows
-        .chunks_exact(architecture.dim)
+        .values
+        .chunks_exact(rows.width)
         .zip(&moments.shown)
         .filter_map(|(row, &shown)| {
             Some((

@@ -14,10 +14,11 @@ use crate::device::Device;
 use crate::encoder::Input;
 use crate::export::{Report, SenseReport};
 use crate::measure::{self, Accuracy, HeldOutRecordings};
-use crate::moments::{Moments, all_shown, render};
+use crate::moments::{Moments, all_shown, render, sensed};
 use crate::passes::{Share, embed};
 use crate::progress::Progress;
 use crate::recordings::{self, Recording, TrainingTakes};
+use crate::scale;
 use crate::stage::{Opposite, Plan, Trainee};
 use crate::words::{Words, batch};
 
@@ -209,16 +210,25 @@ impl Run<'_> {
         )
     }
 
-    fn accuracy(&self, trainee: &Trainee, prompts: &Rows) -> Accuracy {
-        measure::scenes(
+    /// Embeddings of the held-out moments.
+    fn held_out_rows(&self, trainee: &Trainee) -> Rows {
+        let values = measure::embed_moments(
             &self.config,
             &trainee.architecture,
             &trainee.parameters,
             &self.validation,
-            prompts,
             self.options.threads,
             &self.device,
-        )
+        );
+        Rows {
+            width: trainee.architecture.dim,
+            values,
+        }
+    }
+
+    fn accuracy(&self, trainee: &Trainee, prompts: &Rows) -> Accuracy {
+        let rows = self.held_out_rows(trainee);
+        measure::scenes(trainee.architecture.sense, &rows, &self.validation, prompts)
     }
 
     fn on_recordings(&self, trainee: &Trainee, prompts: &Rows) -> Option<Accuracy> {
@@ -234,7 +244,9 @@ impl Run<'_> {
 
     fn report(&self, trainee: &Trainee, prompts: &Rows) -> SenseReport {
         let sense = trainee.architecture.sense;
-        let scenes = self.accuracy(trainee, prompts);
+        let rows = self.held_out_rows(trainee);
+        let scenes = measure::scenes(sense, &rows, &self.validation, prompts);
+        let logit_scale = scale::fit(&rows, &self.validation.shown, prompts, &sensed(sense));
         let recordings = if sense == Sense::Audio {
             self.on_recordings(trainee, prompts)
         } else {
@@ -243,6 +255,7 @@ impl Run<'_> {
         SenseReport {
             sense,
             parameters: trainee.parameters.count(),
+            logit_scale,
             scenes,
             recordings,
         }

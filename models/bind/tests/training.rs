@@ -87,9 +87,20 @@ fn what_is_trained_is_what_is_served() {
     let packed = folder.path().join("pack");
     let model = Model::read(&config).unwrap();
     let manifest = pack::import(&checkpoint, &model, &packed, Precision::F32, &mut |_| {}).unwrap();
+    let fitted = |sense| {
+        trained
+            .report
+            .senses
+            .iter()
+            .find(|one| one.sense == sense)
+            .unwrap()
+            .logit_scale
+    };
+    assert!((manifest.audio.unwrap().logit_scale / fitted(Sense::Audio) - 1.0).abs() < 1e-4);
+    let text = manifest.text.as_ref().unwrap().logit_scale;
     assert!(
-        (manifest.audio.unwrap().logit_scale - 20.0).abs() < 1e-4,
-        "1 / temperature 0.05"
+        (text / fitted(Sense::Image) - 1.0).abs() < 1e-4,
+        "pictures are judged at the text's scale"
     );
 
     let runtime = Runtime::load(None).unwrap();
