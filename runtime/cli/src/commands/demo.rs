@@ -138,7 +138,11 @@ impl Observer for Show {
             .iter()
             .map(|e| format!("{} {:+.1}", terminal::sense(e.sense), e.score))
             .collect();
-        let width: usize = support.iter().map(|e| e.sense.name().len() + 6).sum();
+        // Padded by hand: colours are no columns.
+        let width: usize = support
+            .iter()
+            .map(|e| format!("{} {:+.1} ", e.sense, e.score).len())
+            .sum();
         let pad = " ".repeat(SUPPORT_COLUMNS.saturating_sub(width.saturating_sub(1)));
         let name = format!("{sign:<5} {}", event.label);
         self.bar.aside(|| {
