@@ -31,6 +31,11 @@ const TABLE: &[Row] = &[
         tests_use: &[],
     },
     Row {
+        name: "sensebind-chips",
+        uses: &[],
+        tests_use: &["sensebind-lab"],
+    },
+    Row {
         name: "sensebind-drivers",
         uses: &["sensebind-core", "sensebind-scene"],
         tests_use: &[],
@@ -88,6 +93,11 @@ const TABLE: &[Row] = &[
             "sensebind-scene",
             "sensebind-space",
         ],
+        tests_use: &[],
+    },
+    Row {
+        name: "sensebind-lab",
+        uses: &[],
         tests_use: &[],
     },
     Row {
