@@ -38,6 +38,7 @@ impl Source for Script {
         match self.frames.get(seq as usize) {
             Some((ms, data)) => Ok(Reading::Frame(Frame {
                 seq,
+                calibrating: false,
                 captured: at_ms(*ms),
                 data,
             })),

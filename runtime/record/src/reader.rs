@@ -53,6 +53,8 @@ pub struct LogFrame<'a> {
     /// Capture time: the message's `log_time`, the one clock all streams of a log share. For ROS bags that is when the
     /// recorder received the message; stamps in headers may come from other clocks and are not used.
     pub captured: Timestamp,
+    /// Whether the sensor was calibrating itself when it took this frame: not to be judged.
+    pub calibrating: bool,
     /// Bytes as the stream's [`Format`] says.
     pub data: &'a [u8],
 }
@@ -211,7 +213,12 @@ impl LogReader {
                     FrameBytes::Shared(data) => data,
                     FrameBytes::Scratch => &self.scratch[..],
                 };
-                return Ok(Some(LogFrame { stream, captured, data }));
+                return Ok(Some(LogFrame {
+                    stream,
+                    captured,
+                    calibrating: false,
+                    data,
+                }));
             }
         }
     }

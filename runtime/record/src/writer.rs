@@ -238,6 +238,8 @@ fn encode(format: &Format, frame: &Frame<'_>) -> Vec<u8> {
             let (encoding, pixel_bytes) = match layout {
                 PixelLayout::Rgb8 => ("rgb8", 3),
                 PixelLayout::Bgr8 => ("bgr8", 3),
+                PixelLayout::Yuyv => ("yuyv", 2),
+                PixelLayout::Nv12 => ("nv12", 1),
                 PixelLayout::Gray8 | PixelLayout::Jpeg | PixelLayout::Png => ("mono8", 1),
             };
             raster(width, height, encoding, pixel_bytes, frame)

@@ -227,6 +227,7 @@ fn the_writer_refuses_what_breaks_a_format_and_goes_on() {
     let good = frame_bytes(&rgb, 1);
     let frame = |data| Frame {
         seq: 0,
+        calibrating: false,
         captured: Timestamp::ZERO,
         data,
     };
@@ -253,6 +254,7 @@ fn files_work_like_memory_and_missing_ones_are_named() {
     let data = frame_bytes(&imu, 1);
     let frame = Frame {
         seq: 0,
+        calibrating: false,
         captured: Timestamp::ZERO,
         data: &data,
     };

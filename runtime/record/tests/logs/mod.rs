@@ -93,6 +93,7 @@ pub fn frame_bytes(format: &Format, seed: u64) -> Vec<u8> {
 pub fn write_frame(log: &mut LogWriter<Cursor<Vec<u8>>>, stream: &str, format: &Format, time: u64, data: &[u8]) {
     let frame = Frame {
         seq: 0,
+        calibrating: false,
         captured: Timestamp::from_nanos(time),
         data,
     };
