@@ -10,12 +10,14 @@
 //! * [`capture`]: several streams captured together.
 //! * [`perceive`]: encoders, prompts and detector.
 //! * [`offline`]: the loop that replays a finite input, exactly and as fast as it can.
+//! * [`live`]: threads around sensors that are attached now.
 //!
 //! Names no driver and no model: both come in as traits of `sensebind-core`.
 
 pub mod account;
 pub mod capture;
 pub mod input;
+pub mod live;
 pub mod offline;
 pub mod perceive;
 pub mod stream;

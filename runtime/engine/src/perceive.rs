@@ -1,6 +1,8 @@
 //! Encoders, prompts and detector: windows in, events out.
 
-use sensebind_core::{Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, StreamId, Timestamp, Window};
+use sensebind_core::{
+    Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, Span, StreamId, Timestamp, Window,
+};
 use sensebind_space::{Detector, PromptSet, Scored};
 use std::collections::BTreeMap;
 
@@ -48,6 +50,8 @@ pub struct Perceive {
     lanes: Vec<Lane>,
     /// Encoded and not yet scored: the window, its embedding, the lane it came from.
     encoded: Vec<(Window, Result<Embedding, EncodeError>, usize)>,
+    /// The scores of the window being judged; kept for its buffers.
+    scored: Scored,
     prompts: PromptSet,
     detector: Detector,
     min_coverage: f32,
@@ -104,6 +108,12 @@ impl Perceive {
         Ok(Self {
             lanes,
             encoded: Vec::new(),
+            scored: Scored {
+                stream: StreamId::new(""),
+                sense: Sense::Image,
+                span: Span::default(),
+                scores: Vec::new(),
+            },
             prompts,
             detector,
             min_coverage,
@@ -209,22 +219,20 @@ impl Perceive {
             .sort_by(|(a, _, _), (b, _, _)| (a.span.end, &a.stream).cmp(&(b.span.end, &b.stream)));
         for (window, result, index) in self.encoded.drain(..) {
             let lane = &self.lanes[index];
+            let scored = &mut self.scored;
             let outcome = match result {
                 Ok(embedding) => {
-                    let mut scores = Vec::new();
+                    scored.scores.clear();
                     match self
                         .prompts
-                        .score(lane.sense, lane.logit_scale, &embedding, &mut scores)
+                        .score(lane.sense, lane.logit_scale, &embedding, &mut scored.scores)
                     {
                         Ok(()) => {
-                            let scored = Scored {
-                                stream: window.stream.clone(),
-                                sense: lane.sense,
-                                span: window.span,
-                                scores,
-                            };
-                            on_score(&scored);
-                            self.detector.observe(&scored, window.coverage, events);
+                            scored.stream = window.stream.clone();
+                            scored.sense = lane.sense;
+                            scored.span = window.span;
+                            on_score(scored);
+                            self.detector.observe(scored, window.coverage, events);
                             Ok(())
                         }
                         Err(mismatch) => Err((DropReason::BadWindow, mismatch.to_string())),
