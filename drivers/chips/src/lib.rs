@@ -7,3 +7,4 @@
 
 pub mod imu;
 pub mod registers;
+pub mod thermal;
