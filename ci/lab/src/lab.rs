@@ -1,12 +1,14 @@
 //! The lab: a mounted folder of device nodes.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use crate::bus::{I2cChip, SpiChip};
+use crate::camera::{self, Camera, CameraNode, CameraSpec, Shot};
 use crate::channel::Channel;
 use crate::i2c::{I2cBus, I2cNode};
+use crate::lock::lock;
 use crate::mount::{Mount, Unavailable};
 use crate::node::Node;
 use crate::plug::Plug;
@@ -23,6 +25,8 @@ pub struct Lab {
     /// Taken on drop, before the thread is joined.
     mount: Option<Mount>,
     server: Option<JoinHandle<()>>,
+    /// Threads of devices that act on their own.
+    threads: Mutex<Vec<JoinHandle<()>>>,
     folder: PathBuf,
 }
 
@@ -48,6 +52,7 @@ impl Lab {
             channel,
             mount: Some(mount),
             server: Some(server),
+            threads: Mutex::new(Vec::new()),
             folder,
         })
     }
@@ -74,6 +79,24 @@ impl Lab {
         SpiDevice::new(self.add(name, Arc::clone(&node) as Arc<dyn Node>), node)
     }
 
+    /// Adds a camera. For each frame `picture` fills the bytes and returns how many it used: all but for a compressed
+    /// format. It runs on a thread of the camera's own; a picture that panics ends the stream with `EIO`.
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    pub fn camera(
+        &self,
+        name: &str,
+        spec: CameraSpec,
+        picture: impl FnMut(&Shot, &mut [u8]) -> usize + Send + 'static,
+    ) -> Camera {
+        let node = Arc::new(CameraNode::new(&self.channel, spec));
+        let plug = self.add(name, Arc::clone(&node) as Arc<dyn Node>);
+        let exposing = Arc::clone(&node);
+        lock(&self.threads).push(thread::spawn(move || camera::expose(&exposing, picture)));
+        Camera::new(plug, node)
+    }
+
     /// Refuses, or allows again, to open the node `name`: `EACCES`, as for a user who is not in the device's group.
     /// Forgotten when the node is pulled.
     pub fn deny(&self, name: &str, denied: bool) {
@@ -93,9 +116,9 @@ impl Drop for Lab {
             node.shut_down();
         }
         drop(self.mount.take());
-        if let Some(server) = self.server.take() {
-            // It catches every panic of a chip; nothing is left to report.
-            let _ = server.join();
+        for thread in lock(&self.threads).drain(..).chain(self.server.take()) {
+            // They catch every panic of a test's chips and pictures; nothing is left to report.
+            let _ = thread.join();
         }
     }
 }

@@ -40,8 +40,10 @@
 
 pub mod bus;
 mod caller;
+mod camera;
 mod channel;
 pub mod chip;
+mod clock;
 mod i2c;
 mod lab;
 mod lock;
@@ -54,6 +56,7 @@ mod spi;
 mod tree;
 mod wire;
 
+pub use camera::{Camera, CameraCounts, CameraMode, CameraSpec, Interval, PixelFormat, Shot};
 pub use i2c::I2cBus;
 pub use lab::Lab;
 pub use mount::Unavailable;
