@@ -38,6 +38,8 @@
 //!   64-bit process.
 //! - Whether a file blocks is taken from how it was opened; a later `F_SETFL` is not seen.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. [`vm`] boots a virtual machine with the kernel's
+//! own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes.
 
 pub mod bus;
 mod caller;
@@ -64,3 +66,6 @@ pub use lab::Lab;
 pub use mount::Unavailable;
 pub use nix::errno::Errno;
 pub use spi::SpiDevice;
+pub mod guest;
+pub mod usb;
+pub mod vm;
