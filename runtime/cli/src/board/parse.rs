@@ -34,8 +34,7 @@ pub(super) struct File {
     record: Option<RecordTable>,
     /// What is attached, one table per sensor. A sensor that is missing is reported and waited for; it never stops the
     /// others.
-    #[serde(default)]
-    #[schemars(with = "Vec<SensorTable>", length(min = 1), required)]
+    #[schemars(with = "Vec<SensorTable>", length(min = 1))]
     sensor: Vec<Spanned<Entry>>,
 }
 
@@ -60,7 +59,7 @@ pub(super) fn board(file: &Path, text: &str) -> Result<Board, BoardError> {
     } = toml::from_str(text).map_err(|e| BoardError {
         faults: vec![fault(
             e.span().map(|span| line(span.start)),
-            with_suggestion(format!("{}: docs/boards.md lists every key", e.message())),
+            with_suggestion(format!("{}: `sensebind boards schema` lists every key", e.message())),
         )],
     })?;
     let mut faults = Vec::new();
@@ -143,10 +142,10 @@ fn sensor(
     let driver = take("driver", &called, "v4l2_camera")?;
     let driver = sensebind_drivers::find(&driver).ok_or_else(|| {
         let known: Vec<&str> = DRIVERS.iter().map(|driver| driver.name()).collect();
-        let meant =
-            alike(&driver, known.iter().copied()).map_or(String::new(), |name| format!("; did you mean {name:?}?"));
+        let meant = alike(&driver, known.iter().copied());
+        let meant = meant.map_or(String::new(), |name| format!(" (did you mean {name:?}?)"));
         let message = format!(
-            "{called}: no driver {driver:?}{meant} Expected one of {}: `sensebind devices --drivers` describes them",
+            "{called}: no driver {driver:?}{meant}, expected one of {}: `sensebind devices --drivers` describes them",
             known.join(", ")
         );
         (line_of("driver"), message)
@@ -182,11 +181,14 @@ pub(super) fn with_suggestion(message: String) -> String {
         return message;
     };
     let mut words = quoted(&message[at..]);
-    let meant = words.next().and_then(|found| alike(found, words));
-    match meant {
-        Some(meant) => format!("did you mean `{meant}`? {message}"),
-        None => message,
-    }
+    let suggested = words.next().and_then(|found| {
+        let meant = alike(found, words)?;
+        let found = format!("`{found}`");
+        let end = at + message[at..].find(&found)? + found.len();
+        let (before, after) = message.split_at_checked(end)?;
+        Some(format!("{before} (did you mean `{meant}`?){after}"))
+    });
+    suggested.unwrap_or(message)
 }
 
 /// The words of `text` in backquotes.

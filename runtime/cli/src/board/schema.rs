@@ -12,7 +12,36 @@ const DEFINITIONS: &str = "$defs";
 
 /// The schema, pretty-printed, with a line feed at its end: what `boards/schema.json` holds.
 pub fn schema() -> String {
-    format!("{:#}\n", schema_for!(File).as_value())
+    let mut schema = schema_for!(File).to_value();
+    leave_out_null(&mut schema);
+    format!("{schema:#}\n")
+}
+
+/// What may be left out is simply not there: TOML has no null.
+fn leave_out_null(schema: &mut Value) {
+    match schema {
+        Value::Object(table) => {
+            table.retain(|key, value| !(key == "default" && value.is_null()));
+            if let Some(Value::Array(types)) = table.get_mut("type") {
+                types.retain(|kind| kind != "null");
+                if let [only] = &types[..] {
+                    let only = only.clone();
+                    table.insert("type".to_owned(), only);
+                }
+            }
+            if let Some(Value::Array(choices)) = table.get_mut("anyOf") {
+                choices.retain(|choice| choice["type"] != "null");
+                if let [Value::Object(only)] = &choices[..] {
+                    let only = only.clone();
+                    table.remove("anyOf");
+                    table.extend(only);
+                }
+            }
+            table.values_mut().for_each(leave_out_null);
+        }
+        Value::Array(items) => items.iter_mut().for_each(leave_out_null),
+        _ => {}
+    }
 }
 
 /// Stands for a `[[sensor]]` in the schema: which settings there are depends on the driver.
