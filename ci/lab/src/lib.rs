@@ -1,9 +1,9 @@
 //! A device lab without devices: emulated sensors behind real device nodes.
 //!
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. A [`Lab`] puts them behind nodes of a FUSE file
-//! system on the host's own kernel, at native speed: unmodified clients open, map, poll and `ioctl` them, from this
-//! process or another, without `LD_PRELOAD`.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly. A [`Lab`]
+//! puts them behind nodes of a FUSE file system on the host's own kernel, at native speed: unmodified clients open, map,
+//! poll and `ioctl` them, from this process or another, without `LD_PRELOAD`. [`vm`] boots a virtual machine with the
+//! kernel's own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes.
 //!
 //! ```no_run
 //! use std::sync::{Arc, Mutex};
@@ -38,16 +38,15 @@
 //!   64-bit process.
 //! - Whether a file blocks is taken from how it was opened; a later `F_SETFL` is not seen.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. [`vm`] boots a virtual machine with the kernel's
-//! own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes.
 
 pub mod bus;
 mod caller;
 mod camera;
 mod channel;
 pub mod chip;
-pub mod hal;
 mod clock;
+pub mod guest;
+pub mod hal;
 mod i2c;
 mod lab;
 mod lock;
@@ -58,6 +57,8 @@ mod session;
 mod smbus;
 mod spi;
 mod tree;
+pub mod usb;
+pub mod vm;
 mod wire;
 
 pub use camera::{Camera, CameraCounts, CameraMode, CameraSpec, Interval, PixelFormat, Shot};
@@ -66,6 +67,3 @@ pub use lab::Lab;
 pub use mount::Unavailable;
 pub use nix::errno::Errno;
 pub use spi::SpiDevice;
-pub mod guest;
-pub mod usb;
-pub mod vm;

@@ -29,7 +29,10 @@ pub struct Adapter {
 impl fmt::Debug for Adapter {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let addresses: Vec<u8> = self.chips.iter().map(|(address, _)| *address).collect();
-        formatter.debug_struct("Adapter").field("addresses", &addresses).finish()
+        formatter
+            .debug_struct("Adapter")
+            .field("addresses", &addresses)
+            .finish()
     }
 }
 

@@ -73,7 +73,11 @@ pub fn plug<D: Device + 'static>(port: u8, device: D) -> io::Result<Cable<D>> {
     })?;
 
     let (ours, kernels) = UnixStream::pair()?;
-    let line = format!("{port} {} {} {HIGH_SPEED}", kernels.as_raw_fd(), 0x1_0000 + u32::from(port));
+    let line = format!(
+        "{port} {} {} {HIGH_SPEED}",
+        kernels.as_raw_fd(),
+        0x1_0000 + u32::from(port)
+    );
     fs::write(Path::new(CONTROLLER).join("attach"), line)?;
     drop(kernels);
     let socket = ours.try_clone()?;
@@ -231,7 +235,9 @@ impl<D: Device> Server<D> {
                 let status = if self.waiting.len() < before { UNLINKED } else { 0 };
                 self.socket.write_all(&message(UNLINK_ANSWER, sequence, status, 0))
             }
-            other => Err(io::Error::other(format!("no USB/IP message that a device takes: {other}"))),
+            other => Err(io::Error::other(format!(
+                "no USB/IP message that a device takes: {other}"
+            ))),
         }
     }
 

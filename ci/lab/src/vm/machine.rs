@@ -36,13 +36,27 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     // One processor: with two the guest was seen ten times slower on a busy host, and is no faster on a quiet one.
     let mut qemu = Command::new(&guest.qemu);
     qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
-        .args(["-machine", "q35", "-accel", "tcg,tb-size=256", "-cpu", "max", "-smp", "1", "-m", MEMORY])
+        .args([
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,tb-size=256",
+            "-cpu",
+            "max",
+            "-smp",
+            "1",
+            "-m",
+            MEMORY,
+        ])
         .arg("-kernel")
         .arg(&guest.kernel)
         .arg("-initrd")
         .arg(place("initramfs"))
         .args(["-append", KERNEL_ARGUMENTS])
-        .args(["-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"])
+        .args([
+            "-fsdev",
+            "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+        ])
         .args(["-device", "virtio-9p-pci,fsdev=root,mount_tag=host"])
         .args(["-serial", &format!("file:{}", place("console").display())])
         .args(["-serial", "stdio"])
@@ -67,7 +81,11 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
 fn last_lines(console: &Path) -> String {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     let last = &lines[lines.len().saturating_sub(20)..];
     format!("; the last lines of its console:\n    {}", last.join("\n    "))
 }
