@@ -1,1 +1,8 @@
 //! Emulated chips, one file per family: registers as the data sheets describe them, with settable physical values.
+
+pub mod bmi160;
+pub mod clock;
+pub mod icm42688;
+pub mod imu_body;
+pub mod lsm6dsox;
+pub mod mpu6050;

@@ -231,7 +231,8 @@ pub trait ImuChip {
     fn configure(&mut self, wanted: &Setting, delay: &mut dyn DelayNs) -> Result<Running, Error<Self::BusError>>;
 
     /// Takes what the FIFO holds, oldest first, as much as fits `into`. Blocks for two to four bus transactions, does not
-    /// wait for samples, allocates nothing.
+    /// wait for samples, allocates nothing. A chip that was reset behind the driver's back holds none for ever: configure
+    /// it again after some periods without a sample.
     ///
     /// # Errors
     /// [`Error::Bus`]: the next call goes on and reports what was lost as [`FifoRead::gap`].
