@@ -2,6 +2,7 @@
 
 pub mod bmi160;
 pub mod clock;
+pub mod icm20948;
 pub mod icm42688;
 pub mod imu_body;
 pub mod lsm6dsox;

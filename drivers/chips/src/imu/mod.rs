@@ -14,10 +14,12 @@ use core::fmt;
 use embedded_hal::delay::DelayNs;
 
 pub mod bmi160;
+pub mod icm20948;
 pub mod icm42688;
 pub mod lsm6dsox;
 pub mod mpu6050;
 mod ticks;
+mod unframed;
 
 /// Standard gravity in m/s²: what the data sheets call 1 g (ISO 80000-3).
 pub const STANDARD_GRAVITY_M_S2: f32 = 9.806_65;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 use sensebind_chips::imu::{ImuChip, Sample, Setting};
 use sensebind_chips::registers::{I2cRegisters, Interface, RegisterBus};
-use sensebind_lab::chip::{bmi160, icm42688, lsm6dsox, mpu6050};
+use sensebind_lab::chip::{bmi160, icm20948, icm42688, lsm6dsox, mpu6050};
 use sensebind_lab::hal::LabI2c;
 
 use crate::emulated::{ADDRESS, Bench, Pair, on_i2c};
@@ -90,6 +90,11 @@ proptest! {
     #[test]
     fn bmi160_fifo(noise in fifo_like(), slice in 0_usize..200) {
         survives::<bmi160::Bmi160>(&noise, slice);
+    }
+
+    #[test]
+    fn icm20948_fifo(noise in fifo_like(), slice in 0_usize..200) {
+        survives::<icm20948::Icm20948>(&noise, slice);
     }
 
     #[test]

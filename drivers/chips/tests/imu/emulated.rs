@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use sensebind_chips::imu::{
     DEGREE_RAD, Error, FifoRead, GapCause, ImuChip, Running, STANDARD_GRAVITY_M_S2, Sample, Setting, TickSource,
-    bmi160::Bmi160, icm42688::Icm42688, lsm6dsox::Lsm6dsox, mpu6050::Mpu6050,
+    bmi160::Bmi160, icm20948::Icm20948, icm42688::Icm42688, lsm6dsox::Lsm6dsox, mpu6050::Mpu6050,
 };
 use sensebind_chips::registers::{I2cRegisters, RegisterBus, SpiRegisters};
 use sensebind_lab::bus::{I2cChip, SpiChip};
 use sensebind_lab::chip::clock::{ChipClock, ManualClock};
 use sensebind_lab::chip::imu_body::{ImuBody, Motion};
-use sensebind_lab::chip::{bmi160, icm42688, lsm6dsox, mpu6050};
+use sensebind_lab::chip::{bmi160, icm20948, icm42688, lsm6dsox, mpu6050};
 use sensebind_lab::hal::{LabI2c, LabSpi};
 
 /// An emulated chip and its driver.
@@ -49,6 +49,7 @@ macro_rules! pair {
 }
 
 pair!(bmi160::Bmi160, Bmi160, Self::with_clock);
+pair!(icm20948::Icm20948, Icm20948, Self::with_clock);
 pair!(icm42688::Icm42688, Icm42688, Self::with_clock);
 pair!(lsm6dsox::Lsm6dsox, Lsm6dsox, Self::with_clock);
 
@@ -379,6 +380,7 @@ macro_rules! cases {
 }
 
 cases!(bmi160_chip, bmi160::Bmi160);
+cases!(icm20948_chip, icm20948::Icm20948);
 cases!(icm42688_chip, icm42688::Icm42688);
 cases!(lsm6dsox_chip, lsm6dsox::Lsm6dsox);
 cases!(mpu9250_chip, mpu6050::Mpu6050);
@@ -469,6 +471,10 @@ fn rates_are_the_lowest_that_is_not_below() {
     assert_eq!(
         rates(on_i2c(bmi160::Bmi160::with_clock)),
         [50.0, 200.0, 200.0, 400.0, 1600.0, 1600.0]
+    );
+    assert_eq!(
+        rates(on_i2c(icm20948::Icm20948::with_clock)),
+        [51.1, 112.5, 225.0, 562.5, 1125.0, 1125.0]
     );
     assert_eq!(
         rates(on_i2c(icm42688::Icm42688::with_clock)),

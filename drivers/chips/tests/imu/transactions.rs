@@ -4,8 +4,8 @@ use embedded_hal_mock::eh1::delay::NoopDelay;
 use embedded_hal_mock::eh1::i2c::{Mock as I2cMock, Transaction as I2c};
 use embedded_hal_mock::eh1::spi::{Mock as SpiMock, Transaction as Spi};
 use sensebind_chips::imu::{
-    DEGREE_RAD, ImuChip, STANDARD_GRAVITY_M_S2, Sample, Setting, bmi160::Bmi160, icm42688::Icm42688,
-    lsm6dsox::Lsm6dsox, mpu6050::Mpu6050,
+    DEGREE_RAD, ImuChip, STANDARD_GRAVITY_M_S2, Sample, Setting, bmi160::Bmi160, icm20948::Icm20948,
+    icm42688::Icm42688, lsm6dsox::Lsm6dsox, mpu6050::Mpu6050,
 };
 use sensebind_chips::registers::{I2cRegisters, SpiRegisters};
 
@@ -163,6 +163,53 @@ fn bmi160_on_spi() {
     );
     assert_eq!([samples[0].device_ticks, samples[1].device_ticks], [0x1200, 0x1280]);
     device.done();
+}
+
+#[test]
+fn icm20948_on_i2c() {
+    let mut bus = I2cMock::new(&[
+        i2c_write(0x7f, 0x00),
+        i2c_read(0x00, &[0xea]),
+        i2c_write(0x06, 0x80),
+        i2c_write(0x06, 0x01),
+        i2c_write(0x03, 0x00),
+        i2c_write(0x07, 0x00),
+        i2c_read(0x06, &[0x01]),
+        i2c_write(0x7f, 0x20),
+        i2c_write(0x09, 0x01),
+        i2c_write(0x00, 4),
+        i2c_write(0x01, 3 << 3 | 1 << 1 | 1),
+        i2c_write(0x10, 0),
+        i2c_write(0x11, 4),
+        i2c_write(0x14, 3 << 3 | 1 << 1 | 1),
+        i2c_write(0x7f, 0x00),
+        i2c_write(0x12, 0x1f),
+        i2c_write(0x69, 0x00),
+        i2c_write(0x67, 0x1e),
+        i2c_write(0x03, 0x00),
+        i2c_write(0x68, 0x1f),
+        i2c_write(0x68, 0x00),
+        i2c_read(0x1b, &[0x01]),
+        i2c_write(0x03, 0x40),
+        i2c_read(0x70, &[0, 12]),
+        i2c_read(
+            0x72,
+            &[0x20, 0x00, 0xe0, 0x00, 0x40, 0x00, 0x19, 0x96, 0xe6, 0x6a, 0x00, 0x00],
+        ),
+        i2c_read(0x1b, &[0x00]),
+    ]);
+    let mut chip = Icm20948::new(I2cRegisters::new(bus.clone(), 0x68));
+    let running = chip.configure(&SETTING, &mut NoopDelay::new()).unwrap();
+    assert_eq!((running.rate_hz, running.fifo_samples), (225.0, 42));
+    let mut samples = [Sample::default(); 4];
+    assert_eq!(chip.read_fifo(&mut samples).unwrap().samples, 1);
+    let g = STANDARD_GRAVITY_M_S2;
+    close(samples[0].acceleration_m_s2, [g, -g, 2.0 * g]);
+    close(
+        samples[0].angular_rate_rad_s,
+        [100.0 * DEGREE_RAD, -100.0 * DEGREE_RAD, 0.0],
+    );
+    bus.done();
 }
 
 #[test]
