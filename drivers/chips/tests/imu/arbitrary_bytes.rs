@@ -9,7 +9,7 @@ use sensebind_chips::registers::{I2cRegisters, Interface, RegisterBus};
 use sensebind_lab::chip::{bmi160, icm20948, icm42688, lsm6dsox, mpu6050};
 use sensebind_lab::hal::LabI2c;
 
-use crate::emulated::{ADDRESS, Bench, Pair, on_i2c};
+use crate::bench::{ADDRESS, Bench, Pair, on_i2c};
 
 type Noise = Rc<RefCell<Option<Vec<u8>>>>;
 
