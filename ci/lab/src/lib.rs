@@ -38,6 +38,7 @@
 //!   64-bit process.
 //! - Whether a file blocks is taken from how it was opened; a later `F_SETFL` is not seen.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
 
 pub mod bus;
 mod caller;
@@ -67,3 +68,4 @@ pub use lab::Lab;
 pub use mount::Unavailable;
 pub use nix::errno::Errno;
 pub use spi::SpiDevice;
+pub mod hal;

@@ -61,11 +61,6 @@ impl<B> I2cRegisters<B> {
     pub fn new(bus: B, address: u8) -> Self {
         Self { bus, address }
     }
-
-    /// Gives the bus back.
-    pub fn release(self) -> B {
-        self.bus
-    }
 }
 
 impl<B: I2c> RegisterBus for I2cRegisters<B> {
@@ -95,11 +90,6 @@ impl<D> SpiRegisters<D> {
     /// The chip selected by `device`.
     pub fn new(device: D) -> Self {
         Self { device }
-    }
-
-    /// Gives the device back.
-    pub fn release(self) -> D {
-        self.device
     }
 }
 

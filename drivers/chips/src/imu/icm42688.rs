@@ -27,6 +27,7 @@ const INTF_CONFIG_0: u8 = 0x4c;
 const PWR_MGMT_0: u8 = 0x4e;
 const GYRO_CONFIG_0: u8 = 0x4f;
 const ACCEL_CONFIG_0: u8 = 0x50;
+const GYRO_ACCEL_CONFIG_0: u8 = 0x52;
 const TMST_CONFIG: u8 = 0x54;
 const FIFO_CONFIG_1: u8 = 0x5f;
 const FIFO_LOST_PKT_0: u8 = 0x6c;
@@ -46,6 +47,11 @@ const SPI_OFF: u8 = 0x02;
 const I2C_OFF: u8 = 0x03;
 /// Both sensors in low-noise mode (data sheet 14.36).
 const BOTH_LOW_NOISE: u8 = 0x0f;
+/// Bandwidth of both filters: half the rate, or a quarter of the rate but at least 100 Hz (data sheet 14.40). From 200 Hz
+/// on the latter stays below half the rate, and is steeper.
+const HALF_RATE: u8 = 0x00;
+const QUARTER_RATE: u8 = 0x11;
+const QUARTER_RATE_FROM_HZ: f32 = 200.0;
 /// Reserved bit 5 as after reset, absolute time stamps in steps of 16 µs (data sheet 14.42). One turn of 16 bits is then
 /// 1.1 s, longer than anything the FIFO holds at the rates below.
 const TIME_STAMPS: u8 = 0x29;
@@ -202,6 +208,12 @@ impl<B: RegisterBus> ImuChip for Icm42688<B> {
             .write_register(GYRO_CONFIG_0, angular_rate.code << 5 | rate.code)?;
         self.registers
             .write_register(ACCEL_CONFIG_0, acceleration.code << 5 | rate.code)?;
+        let bandwidth = if rate.hz < QUARTER_RATE_FROM_HZ {
+            HALF_RATE
+        } else {
+            QUARTER_RATE
+        };
+        self.registers.write_register(GYRO_ACCEL_CONFIG_0, bandwidth)?;
         self.registers.write_register(TMST_CONFIG, TIME_STAMPS)?;
         self.registers.write_register(PWR_MGMT_0, BOTH_LOW_NOISE)?;
         // Data sheet 14.36: no writes for 200 µs, gyroscope on for at least 45 ms; 3.1: 30 ms until its data is right.

@@ -14,10 +14,12 @@ use core::fmt;
 use embedded_hal::delay::DelayNs;
 
 pub mod bmi160;
+pub mod icm20948;
 pub mod icm42688;
 pub mod lsm6dsox;
 pub mod mpu6050;
 mod ticks;
+mod unframed;
 
 /// Standard gravity in m/s²: what the data sheets call 1 g (ISO 80000-3).
 pub const STANDARD_GRAVITY_M_S2: f32 = 9.806_65;
@@ -231,7 +233,8 @@ pub trait ImuChip {
     fn configure(&mut self, wanted: &Setting, delay: &mut dyn DelayNs) -> Result<Running, Error<Self::BusError>>;
 
     /// Takes what the FIFO holds, oldest first, as much as fits `into`. Blocks for two to four bus transactions, does not
-    /// wait for samples, allocates nothing.
+    /// wait for samples, allocates nothing. A chip that was reset behind the driver's back holds none for ever: configure
+    /// it again after some periods without a sample.
     ///
     /// # Errors
     /// [`Error::Bus`]: the next call goes on and reports what was lost as [`FifoRead::gap`].

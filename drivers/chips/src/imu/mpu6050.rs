@@ -3,15 +3,15 @@
 //! Sources: RM-MPU-6000A-00 rev. 4.2 and PS-MPU-6000A-00 rev. 3.4; RM-MPU-9250A-00 rev. 1.6 and PS-MPU-9250A-01 rev. 1.1.
 //! The magnetometer of the MPU-9250 is left alone.
 //!
-//! The FIFO has no frames: after an overflow nothing in it tells where a sample begins. It is then emptied and started
-//! again, and the count of lost samples is unknown. It holds 1024 bytes on the MPU-6050 (85 samples, 85 ms at 1 kHz), 512
-//! on the others.
+//! The FIFO has no frames: an overflow empties it, and the count of lost samples is unknown. It holds 1024 bytes on the
+//! MPU-6050 (85 samples, 85 ms at 1 kHz), 512 on the others.
 
 use embedded_hal::delay::DelayNs;
 
+use super::unframed::{BURST_BYTES, FifoRegisters, SAMPLE_BYTES, UnframedFifo, choose_divider, choose_low_pass};
 use super::{
-    ACCELERATION, ANGULAR_RATE, DEGREE_RAD, Error, FifoRead, Gap, GapCause, ImuChip, RATE, RATE_TOLERANCE, Range,
-    Running, STANDARD_GRAVITY_M_S2, Sample, Setting, TickSource, choose_range, vector_be,
+    ACCELERATION, ANGULAR_RATE, DEGREE_RAD, Error, FifoRead, ImuChip, Range, Running, STANDARD_GRAVITY_M_S2, Sample,
+    Setting, TickSource, choose_range,
 };
 use crate::registers::{Interface, RegisterBus};
 
@@ -89,25 +89,12 @@ const fn angular_rate(full_scale: u16, code: u8, counts_per_dps: f32) -> Range {
     }
 }
 
-const SAMPLE_BYTES: usize = 12;
-const FIFO_BYTES_MAX: usize = 1024;
-
 /// The chip behind the registers `B`.
 #[derive(Debug)]
 pub struct Mpu6050<B> {
     registers: B,
-    running: Option<State>,
-    buffer: [u8; FIFO_BYTES_MAX],
-}
-
-#[derive(Debug, Clone, Copy)]
-struct State {
-    acceleration: Range,
-    angular_rate: Range,
-    fifo_bytes: usize,
-    samples: u64,
-    /// Bytes may have left the FIFO unseen: where a sample begins is unknown until it is emptied.
-    misaligned: bool,
+    fifo: Option<UnframedFifo>,
+    buffer: [u8; BURST_BYTES],
 }
 
 impl<B: RegisterBus> Mpu6050<B> {
@@ -115,8 +102,8 @@ impl<B: RegisterBus> Mpu6050<B> {
     pub fn new(registers: B) -> Self {
         Self {
             registers,
-            running: None,
-            buffer: [0; FIFO_BYTES_MAX],
+            fifo: None,
+            buffer: [0; BURST_BYTES],
         }
     }
 
@@ -131,40 +118,24 @@ impl<B: RegisterBus> Mpu6050<B> {
         }
         Ok(found)
     }
+}
 
-    /// Bits that every write of USER_CTRL keeps: on SPI the I2C side stays off (RM-MPU-9250A, register 106).
-    const fn user_control() -> u8 {
-        match B::INTERFACE {
-            Interface::I2c => 0,
-            Interface::Spi => USER_I2C_IF_DIS,
-        }
-    }
-
-    /// Empties the FIFO and starts it: the reset bit works while the FIFO is off (RM-MPU-6000A 4.27).
-    fn restart_fifo(&mut self) -> Result<(), B::Error> {
-        self.registers.write_register(USER_CTRL, Self::user_control())?;
-        self.registers
-            .write_register(USER_CTRL, Self::user_control() | USER_FIFO_RESET)?;
-        // Reading clears the overflow that the reset has made good.
-        self.registers.read_register(INT_STATUS)?;
-        self.registers
-            .write_register(USER_CTRL, Self::user_control() | USER_FIFO_EN)
+/// Bits that every write of USER_CTRL keeps: on SPI the I2C side stays off (RM-MPU-9250A, register 106).
+const fn user_control<B: RegisterBus>() -> u8 {
+    match B::INTERFACE {
+        Interface::I2c => 0,
+        Interface::Spi => USER_I2C_IF_DIS,
     }
 }
 
-/// The divider for the lowest rate not below `wanted_hz`.
-fn divider<E>(wanted_hz: f32) -> Result<u8, Error<E>> {
-    if !(wanted_hz > 0.0 && wanted_hz * RATE_TOLERANCE <= BASE_RATE_HZ) {
-        return Err(Error::BeyondChip {
-            chip: NAME,
-            quantity: RATE,
-            wanted: wanted_hz,
-            most: BASE_RATE_HZ,
-        });
-    }
-    let steps = BASE_RATE_HZ / (wanted_hz * RATE_TOLERANCE);
-    // The cast cuts off the fraction and stays within 255.
-    Ok((steps as u32).clamp(1, 256).wrapping_sub(1) as u8)
+/// Empties the FIFO and starts it: the reset bit works while the FIFO is off (RM-MPU-6000A 4.27).
+fn restart_fifo<B: RegisterBus>(registers: &mut B) -> Result<(), B::Error> {
+    let kept = user_control::<B>();
+    registers.write_register(USER_CTRL, kept)?;
+    registers.write_register(USER_CTRL, kept | USER_FIFO_RESET)?;
+    // Reading clears the overflow that the reset has made good.
+    registers.read_register(INT_STATUS)?;
+    registers.write_register(USER_CTRL, kept | USER_FIFO_EN)
 }
 
 impl<B: RegisterBus> ImuChip for Mpu6050<B> {
@@ -179,17 +150,12 @@ impl<B: RegisterBus> ImuChip for Mpu6050<B> {
     }
 
     fn configure(&mut self, wanted: &Setting, delay: &mut dyn DelayNs) -> Result<Running, Error<B::Error>> {
-        self.running = None;
+        self.fifo = None;
         let identity = self.identity()?;
         let acceleration = choose_range(NAME, ACCELERATION, &ACCELERATION_RANGES, wanted.acceleration_range_g)?;
         let angular_rate = choose_range(NAME, ANGULAR_RATE, &ANGULAR_RATE_RANGES, wanted.angular_rate_range_dps)?;
-        let divider = divider(wanted.rate_hz)?;
-        let rate_hz = BASE_RATE_HZ / (f32::from(divider) + 1.0);
-        let (_, low_pass) = LOW_PASS
-            .iter()
-            .rev()
-            .find(|(bandwidth_hz, _)| *bandwidth_hz <= rate_hz / 2.0)
-            .unwrap_or(&LOW_PASS[0]);
+        let divider = choose_divider(NAME, BASE_RATE_HZ, wanted.rate_hz)?;
+        let low_pass = choose_low_pass(&LOW_PASS, BASE_RATE_HZ / (f32::from(divider) + 1.0));
 
         self.registers.write_register(PWR_MGMT_1, POWER_RESET)?;
         delay.delay_ms(100);
@@ -199,7 +165,7 @@ impl<B: RegisterBus> ImuChip for Mpu6050<B> {
             delay.delay_ms(100);
         }
         self.registers.write_register(PWR_MGMT_1, POWER_CLOCK_PLL)?;
-        self.registers.write_register(USER_CTRL, Self::user_control())?;
+        self.registers.write_register(USER_CTRL, user_control::<B>())?;
         self.registers.write_register(PWR_MGMT_2, 0)?;
         // Gyroscope start-up 30 ms (PS-MPU-6000A 6.1), PLL settling up to 10 ms (6.5).
         delay.delay_ms(50);
@@ -212,26 +178,28 @@ impl<B: RegisterBus> ImuChip for Mpu6050<B> {
                 found: u16::from(power),
             });
         }
-        self.registers.write_register(CONFIG, *low_pass)?;
+        self.registers.write_register(CONFIG, low_pass)?;
         self.registers.write_register(SMPLRT_DIV, divider)?;
         self.registers.write_register(GYRO_CONFIG, angular_rate.code << 3)?;
         self.registers.write_register(ACCEL_CONFIG, acceleration.code << 3)?;
         if identity != MPU_6050 {
-            self.registers.write_register(ACCEL_CONFIG_2, *low_pass)?;
+            self.registers.write_register(ACCEL_CONFIG_2, low_pass)?;
         }
         self.registers.write_register(INT_ENABLE, FIFO_OFLOW)?;
         self.registers.write_register(FIFO_EN, FIFO_GYRO_AND_ACCEL)?;
-        self.restart_fifo()?;
+        restart_fifo(&mut self.registers)?;
 
         // PS-MPU-6000A 7.17: 1024 bytes; PS-MPU-9250A 4.17 and PS-MPU-6500A: 512.
         let fifo_bytes = if identity == MPU_6050 { 1024 } else { 512 };
-        self.running = Some(State {
-            acceleration,
-            angular_rate,
-            fifo_bytes,
-            samples: 0,
-            misaligned: false,
-        });
+        let registers = FifoRegisters {
+            chip: NAME,
+            count_high: FIFO_COUNT_H,
+            data: FIFO_R_W,
+            status: INT_STATUS,
+            overflow: FIFO_OFLOW,
+            bytes: fifo_bytes,
+        };
+        self.fifo = Some(UnframedFifo::new(registers, acceleration, angular_rate));
         let rate_hz = f64::from(BASE_RATE_HZ) / (f64::from(divider) + 1.0);
         Ok(Running {
             rate_hz,
@@ -244,71 +212,9 @@ impl<B: RegisterBus> ImuChip for Mpu6050<B> {
     }
 
     fn read_fifo(&mut self, into: &mut [Sample]) -> Result<FifoRead, Error<B::Error>> {
-        let Some(mut state) = self.running else {
+        let Some(fifo) = &mut self.fifo else {
             return Err(Error::NotConfigured { chip: NAME });
         };
-        if state.misaligned {
-            return self.start_over(state, GapCause::BusError);
-        }
-        let mut count = [0; 2];
-        self.registers.read_registers(FIFO_COUNT_H, &mut count)?;
-        let bytes_held = usize::from(u16::from_be_bytes(count));
-        if bytes_held > state.fifo_bytes {
-            return Err(Error::Unexpected {
-                chip: NAME,
-                register: "FIFO_COUNT",
-                expected: "no more bytes than its FIFO has",
-                found: u16::from_be_bytes(count),
-            });
-        }
-        let held = bytes_held / SAMPLE_BYTES;
-        let taken = held.min(into.len());
-        let (burst, _) = self.buffer.split_at_mut(taken * SAMPLE_BYTES);
-        if let Some(running) = &mut self.running {
-            running.misaligned = true;
-        }
-        if !burst.is_empty() {
-            self.registers.read_registers(FIFO_R_W, burst)?;
-        }
-        // After the burst, so that an overflow during it is seen before its bytes are believed.
-        let status = self.registers.read_register(INT_STATUS)?;
-        if status & FIFO_OFLOW != 0 || bytes_held == state.fifo_bytes {
-            return self.start_over(state, GapCause::Overflow);
-        }
-        let (bytes, _) = self.buffer[..taken * SAMPLE_BYTES].as_chunks::<SAMPLE_BYTES>();
-        for (sample, bytes) in into.iter_mut().zip(bytes) {
-            let [a0, a1, a2, a3, a4, a5, g0, g1, g2, g3, g4, g5] = *bytes;
-            *sample = Sample {
-                acceleration_m_s2: vector_be([a0, a1, a2, a3, a4, a5], state.acceleration.unit_per_count),
-                angular_rate_rad_s: vector_be([g0, g1, g2, g3, g4, g5], state.angular_rate.unit_per_count),
-                device_ticks: state.samples,
-            };
-            state.samples += 1;
-        }
-        self.running = Some(state);
-        Ok(FifoRead {
-            samples: taken,
-            gap: None,
-            more: taken < held,
-        })
-    }
-}
-
-impl<B: RegisterBus> Mpu6050<B> {
-    /// Empties the FIFO after `cause`.
-    fn start_over(&mut self, state: State, cause: GapCause) -> Result<FifoRead, Error<B::Error>> {
-        self.restart_fifo()?;
-        self.running = Some(State {
-            misaligned: false,
-            ..state
-        });
-        Ok(FifoRead {
-            samples: 0,
-            gap: Some(Gap {
-                cause,
-                lost_samples: None,
-            }),
-            more: false,
-        })
+        fifo.read(&mut self.registers, &mut self.buffer, into, restart_fifo)
     }
 }
