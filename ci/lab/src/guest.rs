@@ -55,7 +55,10 @@ fn modprobe(arguments: &[&str]) -> io::Result<()> {
 
 /// Asks every 20 ms until there is an answer, at most for `limit`.
 pub fn wait_for<T>(limit: Duration, mut answer: impl FnMut() -> Option<T>) -> Option<T> {
-    #[expect(clippy::disallowed_methods, reason = "a bound on waiting for the kernel is wall time")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a bound on waiting for the kernel is wall time"
+    )]
     let started = Instant::now();
     loop {
         if let Some(found) = answer() {
@@ -84,7 +87,11 @@ pub fn node_below(device: &Path, prefix: &str, limit: Duration) -> io::Result<Pa
     .ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::NotFound,
-            format!("no /dev/{prefix}* for {} within {} s", device.display(), limit.as_secs()),
+            format!(
+                "no /dev/{prefix}* for {} within {} s",
+                device.display(),
+                limit.as_secs()
+            ),
         )
     })
 }
@@ -114,7 +121,10 @@ pub fn bind_i2c(bus: &Path, driver: &str, address: u8) -> io::Result<PathBuf> {
     let name = bus.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let number = name.strip_prefix("i2c-").unwrap_or_default();
     let folder = Path::new("/sys/bus/i2c/devices");
-    fs::write(folder.join(&name).join("new_device"), format!("{driver} {address:#04x}"))?;
+    fs::write(
+        folder.join(&name).join("new_device"),
+        format!("{driver} {address:#04x}"),
+    )?;
     let chip = folder.join(format!("{number}-{address:04x}"));
     wait_for(PATIENCE, || chip.join("driver").exists().then_some(()))
         .ok_or_else(|| io::Error::other(format!("no driver took {} as a {driver}", chip.display())))?;
@@ -143,9 +153,11 @@ pub fn iio_timer_trigger(name: &str, rate_hz: u32) -> io::Result<Option<PathBuf>
     }
     fs::create_dir(configfs.join("iio/triggers/hrtimer").join(name))?;
     let trigger = wait_for(PATIENCE, || {
-        fs::read_dir("/sys/bus/iio/devices").ok()?.flatten().map(|entry| entry.path()).find(|device| {
-            fs::read_to_string(device.join("name")).is_ok_and(|own| own.trim() == name)
-        })
+        fs::read_dir("/sys/bus/iio/devices")
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path())
+            .find(|device| fs::read_to_string(device.join("name")).is_ok_and(|own| own.trim() == name))
     })
     .ok_or_else(|| io::Error::other(format!("no IIO trigger named {name} came")))?;
     fs::write(trigger.join("sampling_frequency"), rate_hz.to_string())?;

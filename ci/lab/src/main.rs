@@ -22,7 +22,9 @@ fn main() -> Result<ExitCode> {
             ExitCode::FAILURE
         }
         Verdict::Skipped(why) => {
-            println!("SKIPPED: the tests against the kernel's own drivers (vivid, uvcvideo, i2c-dev, snd-aloop, IIO): {why}");
+            println!(
+                "SKIPPED: the tests against the kernel's own drivers (vivid, uvcvideo, i2c-dev, snd-aloop, IIO): {why}"
+            );
             ExitCode::SUCCESS
         }
     })

@@ -87,7 +87,10 @@ fn uvc_frames_are_exact_in_every_coding() {
             let number = u64::from_le_bytes(bytes[2..10].try_into().unwrap());
             let mut expected = Vec::new();
             render(&mode, number, &mut expected);
-            assert!(bytes == expected, "frame {number} of {mode:?} is not what the camera sent");
+            assert!(
+                bytes == expected,
+                "frame {number} of {mode:?} is not what the camera sent"
+            );
             assert!(last < Some(number), "{last:?} before {number}");
             last = Some(number);
         }
@@ -101,7 +104,12 @@ fn uvc_mode_and_rate_are_negotiated() {
     }
     let cable = vhci::plug(0, camera()).unwrap();
     let device = v4l::Device::with_path(cable.node("video").unwrap()).unwrap();
-    let offered: Vec<[u8; 4]> = device.enum_formats().unwrap().iter().map(|format| format.fourcc.repr).collect();
+    let offered: Vec<[u8; 4]> = device
+        .enum_formats()
+        .unwrap()
+        .iter()
+        .map(|format| format.fourcc.repr)
+        .collect();
     assert_eq!(offered, [*b"YUYV", *b"Y16 ", *b"Z16 ", *b"MJPG"]);
     let sizes = device.enum_framesizes(FourCC::new(b"YUYV")).unwrap();
     assert_eq!(sizes.len(), 2);
@@ -193,12 +201,19 @@ fn i2c_dev_refuses_8193_bytes_and_43_messages() {
     let cable = vhci::plug(1, adapter()).unwrap();
     let mut bus = I2cdev::new(cable.node("i2c-").unwrap()).unwrap();
     let mut long = vec![0; 8193];
-    assert_eq!(i2c_errno(&bus.read(ADDRESS, &mut long).unwrap_err()), Some(Errno::INVAL));
+    assert_eq!(
+        i2c_errno(&bus.read(ADDRESS, &mut long).unwrap_err()),
+        Some(Errno::INVAL)
+    );
     bus.read(ADDRESS, &mut long[..8192]).unwrap();
     for (count, refused) in [(42, None), (43, Some(Errno::INVAL))] {
         let mut messages: Vec<Operation<'_>> = (0..count).map(|_| Operation::Write(&[0x12])).collect();
         let outcome = bus.transaction(ADDRESS, &mut messages);
-        assert_eq!(outcome.err().and_then(|error| i2c_errno(&error)), refused, "{count} messages");
+        assert_eq!(
+            outcome.err().and_then(|error| i2c_errno(&error)),
+            refused,
+            "{count} messages"
+        );
     }
 }
 
@@ -216,7 +231,10 @@ fn a_pulled_i2c_adapter_takes_its_node_along_and_comes_back() {
     drop(bus);
     guest::wait_for(LONG, || (!node.exists()).then_some(())).unwrap();
     let cable = vhci::plug(1, adapter).unwrap();
-    I2cdev::new(cable.node("i2c-").unwrap()).unwrap().write(ADDRESS, &[0x12]).unwrap();
+    I2cdev::new(cable.node("i2c-").unwrap())
+        .unwrap()
+        .write(ADDRESS, &[0x12])
+        .unwrap();
 }
 
 #[test]
@@ -244,14 +262,20 @@ fn iio_reads_a_bmi160_raw_and_in_scans() {
     let device = chip.join(node.file_name().unwrap());
     let read = |file: &str| fs::read_to_string(device.join(file)).unwrap().trim().to_owned();
     assert_eq!(read("name"), "bmi160");
-    assert_eq!(["x", "y", "z"].map(|axis| read(&format!("in_accel_{axis}_raw"))), ["1000", "-2000", "16384"]);
+    assert_eq!(
+        ["x", "y", "z"].map(|axis| read(&format!("in_accel_{axis}_raw"))),
+        ["1000", "-2000", "16384"]
+    );
 
     let Some(trigger) = guest::iio_timer_trigger("lab-100hz", 100).unwrap() else {
         eprintln!("SKIPPED: scans of the BMI160: this kernel has no IIO timer trigger (Debian's have since 6.12)");
         return;
     };
     let write = |file: &str, text: &str| fs::write(device.join(file), text).unwrap();
-    write("trigger/current_trigger", fs::read_to_string(trigger.join("name")).unwrap().trim());
+    write(
+        "trigger/current_trigger",
+        fs::read_to_string(trigger.join("name")).unwrap().trim(),
+    );
     for axis in ["x", "y", "z"] {
         write(&format!("buffer0/in_accel_{axis}_en"), "1");
     }
@@ -273,13 +297,24 @@ fn iio_reads_a_bmi160_raw_and_in_scans() {
 
 /// The webcam of `vivid`, whose module is loaded where it is not.
 fn vivid() -> PathBuf {
-    guest::load_module("vivid", &["n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0"]).unwrap();
-    guest::node_below(&fs::canonicalize("/sys/devices/platform/vivid.0").unwrap(), "video", LONG).unwrap()
+    guest::load_module(
+        "vivid",
+        &["n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0"],
+    )
+    .unwrap();
+    guest::node_below(
+        &fs::canonicalize("/sys/devices/platform/vivid.0").unwrap(),
+        "video",
+        LONG,
+    )
+    .unwrap()
 }
 
 fn open(node: &Path, four: [u8; 4], width: u32, height: u32) -> v4l::Device {
     let device = v4l::Device::with_path(node).unwrap();
-    let format = device.set_format(&v4l::Format::new(width, height, FourCC::new(&four))).unwrap();
+    let format = device
+        .set_format(&v4l::Format::new(width, height, FourCC::new(&four)))
+        .unwrap();
     assert_eq!((format.fourcc.repr, format.width, format.height), (four, width, height));
     device
 }
@@ -350,9 +385,10 @@ fn four(pixels: Pixels) -> [u8; 4] {
 
 /// Whether some other thread of this process waits inside the kernel for a video buffer.
 fn reader_is_asleep() -> bool {
-    fs::read_dir("/proc/self/task").unwrap().flatten().any(|task| {
-        fs::read_to_string(task.path().join("wchan")).is_ok_and(|function| function.contains("vb2"))
-    })
+    fs::read_dir("/proc/self/task")
+        .unwrap()
+        .flatten()
+        .any(|task| fs::read_to_string(task.path().join("wchan")).is_ok_and(|function| function.contains("vb2")))
 }
 
 const ADDRESS: u8 = 0x69;

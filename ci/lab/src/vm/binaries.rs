@@ -37,7 +37,15 @@ struct Target {
 pub(super) fn build(root: &Path) -> Result<Vec<Binary>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
-        .args(["test", "--no-run", "--workspace", "--locked", "--quiet", "--test", TARGET])
+        .args([
+            "test",
+            "--no-run",
+            "--workspace",
+            "--locked",
+            "--quiet",
+            "--test",
+            TARGET,
+        ])
         .arg("--message-format=json-render-diagnostics")
         .current_dir(root)
         .stderr(Stdio::inherit())
@@ -47,7 +55,11 @@ pub(super) fn build(root: &Path) -> Result<Vec<Binary>> {
         bail!("the tests for the virtual machine do not build, see above");
     }
     let mut binaries = Vec::new();
-    for line in output.stdout.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    for line in output
+        .stdout
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
         let message: Message = serde_json::from_slice(line).context("cargo printed something unexpected")?;
         if message.reason == "compiler-artifact"
             && message.target.is_some_and(|target| target.name == TARGET)
@@ -107,4 +119,17 @@ pub(super) fn guest_command(binaries: &[Binary]) -> String {
 /// A path as one word of the shell.
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_is_one_word_of_the_shell() {
+        let path = "a folder/with 'quotes' and $signs";
+        let script = format!("printf %s {}", quoted(Path::new(path)));
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), path);
+    }
 }

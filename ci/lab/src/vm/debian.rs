@@ -33,7 +33,9 @@ impl Guest {
     /// [`Unable`] where this machine cannot run it.
     pub(super) fn find(lab: &Path) -> Result<Self> {
         if !cfg!(all(target_os = "linux", target_arch = "x86_64")) {
-            return Err(unable("its guest is an x86-64 Linux, which runs the host's own binaries"));
+            return Err(unable(
+                "its guest is an x86-64 Linux, which runs the host's own binaries",
+            ));
         }
         let qemu = program("qemu-system-x86_64", "qemu-system-x86")?;
         let modprobe = program("modprobe", "kmod")?;
@@ -80,14 +82,20 @@ fn program(name: &str, package: &str) -> Result<PathBuf> {
         .chain(["/usr/sbin".into(), "/sbin".into()])
         .map(|folder| folder.join(name))
         .find(|place| place.is_file())
-        .ok_or_else(|| unable(format!("there is no {name}; `ci/setup --test` as root installs it (Debian's package {package})")))
+        .ok_or_else(|| {
+            unable(format!(
+                "there is no {name}; `ci/setup --test` as root installs it (Debian's package {package})"
+            ))
+        })
 }
 
 /// Unpacks the packages into a folder of their own beside `folder`, which it becomes once it is whole.
 fn fetch(lab: &Path, folder: &Path) -> Result<()> {
     for (name, package) in [("apt-get", "apt"), ("apt-cache", "apt"), ("dpkg-deb", "dpkg")] {
         program(name, package).map_err(|_| {
-            unable(format!("there is no {name}: the guest's kernel comes as a package of Debian's"))
+            unable(format!(
+                "there is no {name}: the guest's kernel comes as a package of Debian's"
+            ))
         })?;
     }
     fs::create_dir_all(lab)?;
@@ -116,7 +124,10 @@ fn fetch(lab: &Path, folder: &Path) -> Result<()> {
     }
     for release in fs::read_dir(root.join("lib/modules"))? {
         let depmod = program("depmod", "kmod")?;
-        run(Command::new(depmod).arg("--basedir").arg(&root).arg(release?.file_name()))?;
+        run(Command::new(depmod)
+            .arg("--basedir")
+            .arg(&root)
+            .arg(release?.file_name()))?;
     }
     fs::rename(&root, folder).with_context(|| format!("{} cannot be made", folder.display()))
 }
@@ -141,7 +152,9 @@ fn newest_kernel() -> Result<String> {
 }
 
 fn download(folder: &Path, kernel: &str) -> Result<()> {
-    apt(Command::new("apt-get").args(["download", kernel, BUSYBOX]).current_dir(folder))
+    apt(Command::new("apt-get")
+        .args(["download", kernel, BUSYBOX])
+        .current_dir(folder))
 }
 
 /// Runs apt; that it fails says something about this machine and its network.

@@ -70,11 +70,15 @@ fn with_dependencies(guest: &Guest, module: &str) -> Result<Vec<String>> {
 }
 
 fn file(name: &str, bytes: impl Into<Vec<u8>>) -> File {
-    let mode = NewcBuilder::new(name).mode(0o755).set_mode_file_type(ModeFileType::Regular);
+    let mode = NewcBuilder::new(name)
+        .mode(0o755)
+        .set_mode_file_type(ModeFileType::Regular);
     (mode, Cursor::new(bytes.into()))
 }
 
 fn folder(name: &str) -> File {
-    let mode = NewcBuilder::new(name).mode(0o755).set_mode_file_type(ModeFileType::Directory);
+    let mode = NewcBuilder::new(name)
+        .mode(0o755)
+        .set_mode_file_type(ModeFileType::Directory);
     (mode, Cursor::new(Vec::new()))
 }

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use super::debian::Guest;
 use super::initramfs;
 
-/// Twice what the tests were seen to use.
+/// Several times what the tests were seen to use; what they write to disk is in memory too.
 const MEMORY: &str = "512M";
 
 /// `panic=-1` and qemu's `-no-reboot`: a kernel that panics ends the machine at once.
@@ -36,13 +36,27 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     // One processor: with two the guest was seen ten times slower on a busy host, and is no faster on a quiet one.
     let mut qemu = Command::new(&guest.qemu);
     qemu.args(["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"])
-        .args(["-machine", "q35", "-accel", "tcg,tb-size=256", "-cpu", "max", "-smp", "1", "-m", MEMORY])
+        .args([
+            "-machine",
+            "q35",
+            "-accel",
+            "tcg,tb-size=256",
+            "-cpu",
+            "max",
+            "-smp",
+            "1",
+            "-m",
+            MEMORY,
+        ])
         .arg("-kernel")
         .arg(&guest.kernel)
         .arg("-initrd")
         .arg(place("initramfs"))
         .args(["-append", KERNEL_ARGUMENTS])
-        .args(["-fsdev", "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap"])
+        .args([
+            "-fsdev",
+            "local,id=root,path=/,security_model=none,readonly=on,multidevs=remap",
+        ])
         .args(["-device", "virtio-9p-pci,fsdev=root,mount_tag=host"])
         .args(["-serial", &format!("file:{}", place("console").display())])
         .args(["-serial", "stdio"])
@@ -53,7 +67,7 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     let ended = running.print_until_end(limit);
     let qemu_status = running.0.wait()?;
 
-    let trouble = |what: String| Outcome::Trouble(format!("{what}{}", last_lines(&place("console"))));
+    let trouble = |what: String| Outcome::Trouble(format!("{what}{}", told(&place("console"))));
     let said = fs::read_to_string(place("status")).unwrap_or_default();
     Ok(match said.trim().parse() {
         Ok(status) => Outcome::Exited(status),
@@ -63,13 +77,21 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     })
 }
 
-/// What a kernel that panicked, or the guest's first process, said at last.
-fn last_lines(console: &Path) -> String {
+/// Twenty lines of the console: from where the kernel says what is wrong, else the last.
+fn told(console: &Path) -> String {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
-    let last = &lines[lines.len().saturating_sub(20)..];
-    format!("; the last lines of its console:\n    {}", last.join("\n    "))
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
+    let wrong = lines
+        .iter()
+        .position(|line| ["Kernel panic", "BUG:", "Oops"].iter().any(|word| line.contains(word)));
+    let from = wrong.unwrap_or_else(|| lines.len().saturating_sub(20));
+    let shown: Vec<&str> = lines.iter().skip(from).take(20).copied().collect();
+    format!("; its console says:\n    {}", shown.join("\n    "))
 }
 
 /// A qemu that does not outlive this run.
