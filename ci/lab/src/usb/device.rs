@@ -35,16 +35,16 @@ impl Setup {
 
     /// Whether the data stage goes from the device to the host.
     #[must_use]
-    pub fn to_host(&self) -> bool {
+    pub fn to_host(self) -> bool {
         self.request_type & 0x80 != 0
     }
 
     /// Whether this is one of chapter 9's own requests, which [`standard`] answers.
-    fn is_standard(&self) -> bool {
+    fn is_standard(self) -> bool {
         self.request_type & 0x60 == 0
     }
 
-    fn to_endpoint(&self) -> bool {
+    fn to_endpoint(self) -> bool {
         self.request_type & 0x1f == 2
     }
 }

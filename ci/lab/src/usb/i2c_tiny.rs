@@ -17,7 +17,7 @@ const MESSAGE: u8 = 4;
 const ACKNOWLEDGED: u8 = 1;
 const NOT_ACKNOWLEDGED: u8 = 2;
 
-/// `I2C_FUNC_I2C` and `I2C_FUNC_SMBUS_EMUL` of the kernel's `include/uapi/linux/i2c.h`.
+/// `I2C_FUNC_I2C`, and of `I2C_FUNC_SMBUS_EMUL` all but the checksums: the kernel's `include/uapi/linux/i2c.h`.
 const FUNCTIONS: u32 = 0x0eff_0001;
 
 /// The adapter with its chips, by their seven-bit addresses.

@@ -303,3 +303,119 @@ fn message(command: u32, sequence: u32, status: i32, length: u32) -> Vec<u8> {
 fn now() -> Instant {
     Instant::now()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::usb::uvc::{Camera, Mode, Pixels};
+
+    const IN: u32 = 1;
+    const OUT: u32 = 0;
+    const GET_CONFIGURATION: [u8; 8] = [0x80, 6, 0, 2, 0, 0, 0xff, 0x0f];
+    const COMMIT: [u8; 8] = [0x21, 1, 0, 2, 1, 0, 26, 0];
+
+    /// The controller's end of the socket.
+    struct Controller {
+        socket: UnixStream,
+        server: JoinHandle<Camera>,
+    }
+
+    impl Controller {
+        fn new() -> Self {
+            let modes = vec![
+                Mode::new(Pixels::Yuyv, 8, 6, 1000),
+                Mode::new(Pixels::Mjpg, 8, 6, 1000),
+                Mode::new(Pixels::Yuyv, 4, 2, 1000),
+            ];
+            let camera = Camera::new("test", modes, |mode, number, frame| {
+                frame.resize(mode.frame_bytes(), number.to_le_bytes()[0]);
+            });
+            let (socket, devices) = UnixStream::pair().unwrap();
+            let server = std::thread::spawn(move || Server::new(devices, camera).run());
+            Self { socket, server }
+        }
+
+        fn send(&mut self, command: u32, sequence: u32, ends: [u32; 2], words: [u32; 2], setup: [u8; 8], data: &[u8]) {
+            let mut bytes = Vec::new();
+            for word in [command, sequence, 0, ends[0], ends[1], words[0], words[1], 0, 0, 0] {
+                bytes.extend(word.to_be_bytes());
+            }
+            bytes.extend(setup);
+            bytes.extend(data);
+            self.socket.write_all(&bytes).unwrap();
+        }
+
+        /// Command, sequence number, status and length of the next answer.
+        fn answer(&mut self) -> (u32, u32, i32, usize) {
+            let mut header = [0; HEADER];
+            self.socket.read_exact(&mut header).unwrap();
+            let word = |at: usize| u32::from_be_bytes(header[at..at + 4].try_into().unwrap());
+            let length = usize::try_from(word(24)).unwrap();
+            (word(0), word(4), word(20).cast_signed(), length)
+        }
+
+        fn bytes(&mut self, length: usize) -> Vec<u8> {
+            let mut bytes = vec![0; length];
+            self.socket.read_exact(&mut bytes).unwrap();
+            bytes
+        }
+    }
+
+    #[test]
+    fn descriptors_fill_the_configuration_exactly() {
+        let mut controller = Controller::new();
+        controller.send(SUBMIT, 1, [IN, 0], [0, 0xfff], GET_CONFIGURATION, &[]);
+        let (_, _, status, length) = controller.answer();
+        assert_eq!(status, 0);
+        let bytes = controller.bytes(length);
+        assert_eq!(usize::from(u16::from_le_bytes([bytes[2], bytes[3]])), length);
+        let mut rest = &bytes[..];
+        let mut frames = 0;
+        while !rest.is_empty() {
+            let (descriptor, after) = rest.split_at(usize::from(rest[0]));
+            frames += usize::from(descriptor[1] == 0x24 && matches!(descriptor[2], 5 | 7) && descriptor.len() == 30);
+            rest = after;
+        }
+        assert_eq!(frames, 3);
+    }
+
+    #[test]
+    fn unknown_requests_stall() {
+        let mut controller = Controller::new();
+        controller.send(SUBMIT, 1, [IN, 0], [0, 8], [0xc0, 0x55, 0, 0, 0, 0, 8, 0], &[]);
+        assert_eq!(controller.answer(), (SUBMIT_ANSWER, 1, STALLED, 0));
+    }
+
+    #[test]
+    fn frames_flow_once_committed_and_end_with_a_short_transfer() {
+        let mut controller = Controller::new();
+        controller.send(SUBMIT, 1, [IN, 1], [0, 64], [0; 8], &[]);
+        controller.send(SUBMIT, 2, [IN, 1], [0, 64], [0; 8], &[]);
+        let mut commit = [0; 26];
+        commit[2..4].copy_from_slice(&[1, 1]);
+        controller.send(SUBMIT, 3, [OUT, 0], [0, 26], COMMIT, &commit);
+        assert_eq!(controller.answer(), (SUBMIT_ANSWER, 3, 0, 26));
+        // A header of two bytes and 8 x 6 pixels of two bytes: 98 in all.
+        for (sequence, length) in [(1, 64), (2, 34)] {
+            assert_eq!(controller.answer(), (SUBMIT_ANSWER, sequence, 0, length));
+            assert!(controller.bytes(length)[2..].iter().all(|byte| *byte == 0));
+        }
+    }
+
+    #[test]
+    fn an_unlinked_transfer_is_never_answered_and_an_answered_one_never_unlinked() {
+        let mut controller = Controller::new();
+        controller.send(SUBMIT, 1, [IN, 1], [0, 64], [0; 8], &[]);
+        for (sequence, status) in [(2, UNLINKED), (3, 0)] {
+            controller.send(UNLINK, sequence, [OUT, 0], [1, 0], [0; 8], &[]);
+            assert_eq!(controller.answer(), (UNLINK_ANSWER, sequence, status, 0));
+        }
+    }
+
+    #[test]
+    fn a_closed_socket_gives_the_device_back() {
+        let controller = Controller::new();
+        drop(controller.socket);
+        controller.server.join().unwrap();
+    }
+}

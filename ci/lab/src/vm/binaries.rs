@@ -120,3 +120,16 @@ pub(super) fn guest_command(binaries: &[Binary]) -> String {
 fn quoted(path: &Path) -> String {
     format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_path_is_one_word_of_the_shell() {
+        let path = "a folder/with 'quotes' and $signs";
+        let script = format!("printf %s {}", quoted(Path::new(path)));
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), path);
+    }
+}

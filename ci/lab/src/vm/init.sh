@@ -4,7 +4,7 @@
 # ttyS2 its exit status.
 export PATH=/bin
 /bin/busybox --install -s /bin
-mkdir -p /dev /proc /sys /host /layer /root
+mkdir -p /dev /proc /sys /host /layer /merged
 mount -t devtmpfs dev /dev
 mount -t proc proc /proc
 mount -t sysfs sys /sys
@@ -24,18 +24,18 @@ done </modules/order
 mount -t 9p -o ro,trans=virtio,version=9p2000.L,msize=512000,cache=loose host /host || give_up 'no root from the host'
 mount -t tmpfs layer /layer
 mkdir /layer/upper /layer/work
-mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work root /root || give_up 'no overlay'
+mount -t overlay -o lowerdir=/host,upperdir=/layer/upper,workdir=/layer/work merged /merged || give_up 'no overlay'
 for kind in devtmpfs:dev proc:proc sysfs:sys tmpfs:run tmpfs:dev/shm; do
-    mkdir -p "/root/${kind#*:}"
-    mount -t "${kind%:*}" "${kind%:*}" "/root/${kind#*:}"
+    mkdir -p "/merged/${kind#*:}"
+    mount -t "${kind%:*}" "${kind%:*}" "/merged/${kind#*:}"
 done
-modules=/root/lib/modules/$(uname -r)
+modules=/merged/lib/modules/$(uname -r)
 mkdir -p "$modules"
 mount --bind "/host$(cat /modules/folder)" "$modules" || give_up 'no modules from the host'
 ifconfig lo 127.0.0.1 up
 stty -F /dev/ttyS1 -opost
-cp /command /root/run/command
+cp /command /merged/run/command
 
-chroot /root /bin/sh /run/command >/dev/ttyS1 2>&1
+chroot /merged /bin/sh /run/command >/dev/ttyS1 2>&1
 echo $? >/dev/ttyS2
 poweroff -f

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result};
 use super::debian::Guest;
 use super::initramfs;
 
-/// Twice what the tests were seen to use.
+/// Several times what the tests were seen to use; what they write to disk is in memory too.
 const MEMORY: &str = "512M";
 
 /// `panic=-1` and qemu's `-no-reboot`: a kernel that panics ends the machine at once.
@@ -67,7 +67,7 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     let ended = running.print_until_end(limit);
     let qemu_status = running.0.wait()?;
 
-    let trouble = |what: String| Outcome::Trouble(format!("{what}{}", last_lines(&place("console"))));
+    let trouble = |what: String| Outcome::Trouble(format!("{what}{}", told(&place("console"))));
     let said = fs::read_to_string(place("status")).unwrap_or_default();
     Ok(match said.trim().parse() {
         Ok(status) => Outcome::Exited(status),
@@ -77,8 +77,8 @@ pub(super) fn run(guest: &Guest, command: &str, limit: Duration) -> Result<Outco
     })
 }
 
-/// What a kernel that panicked, or the guest's first process, said at last.
-fn last_lines(console: &Path) -> String {
+/// Twenty lines of the console: from where the kernel says what is wrong, else the last.
+fn told(console: &Path) -> String {
     let text = fs::read(console).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines: Vec<&str> = text
@@ -86,8 +86,12 @@ fn last_lines(console: &Path) -> String {
         .map(str::trim_end)
         .filter(|line| !line.is_empty())
         .collect();
-    let last = &lines[lines.len().saturating_sub(20)..];
-    format!("; the last lines of its console:\n    {}", last.join("\n    "))
+    let wrong = lines
+        .iter()
+        .position(|line| ["Kernel panic", "BUG:", "Oops"].iter().any(|word| line.contains(word)));
+    let from = wrong.unwrap_or_else(|| lines.len().saturating_sub(20));
+    let shown: Vec<&str> = lines.iter().skip(from).take(20).copied().collect();
+    format!("; its console says:\n    {}", shown.join("\n    "))
 }
 
 /// A qemu that does not outlive this run.

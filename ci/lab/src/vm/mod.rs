@@ -3,8 +3,29 @@
 //! The guest has the host's root read-only over 9p with a layer in memory above it, so that a test binary just built
 //! runs in there as it stands. One processor, emulated: nothing in there may assert how long something takes.
 //!
-//! Every integration test target named `kernel` in this workspace runs in one boot. [`guest`](crate::guest) and
-//! [`usb`](crate::usb) are what such tests make their devices with.
+//! Every integration test target named `kernel` in this workspace runs in one boot, its tests one at a time.
+//! [`guest`](crate::guest) and [`usb`](crate::usb) are what they make their devices with:
+//!
+//! ```no_run
+//! use sensebind_lab::guest;
+//! use sensebind_lab::usb::uvc::{Camera, Mode, Pixels};
+//! use sensebind_lab::usb::vhci;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! if !guest::inside("a_thermal_camera_is_read") {
+//!     return Ok(());
+//! }
+//! let camera = Camera::new("serial", vec![Mode::new(Pixels::Y16, 160, 120, 9)], |mode, number, frame| {
+//!     frame.resize(mode.frame_bytes(), number.to_le_bytes()[0]);
+//! });
+//! let cable = vhci::plug(0, camera)?;
+//! let node = cable.node("video")?;
+//! println!("read frames from {}", node.display());
+//! let camera = cable.pull()?;
+//! let cable = vhci::plug(0, camera)?;
+//! # Ok(())
+//! # }
+//! ```
 
 mod binaries;
 mod debian;
