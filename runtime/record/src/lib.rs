@@ -45,7 +45,6 @@ mod frame;
 mod index;
 mod journal;
 mod labels;
-mod latch;
 mod loss;
 mod reader;
 mod topic;

@@ -5,7 +5,6 @@ use crate::encode::encode;
 use crate::frame::has_whole_chroma;
 use crate::journal::{Entry, LoggedClock, LoggedHealth, LoggedWallClock};
 use crate::labels::{encode_event, encode_truth};
-use crate::latch::Latch;
 use crate::topic::{self, Metadata, keys};
 use foxglove::Encode;
 use foxglove::messages::{CompressedImage, Event as FoxgloveEvent, RawAudio, RawImage};
@@ -34,7 +33,7 @@ const CHUNK_BYTES: u64 = 1 << 20;
 /// When writing fails (the disk is full) the call says so with [`RecordError::Write`], and every later one with
 /// [`RecordError::Stopped`]: the file stays as it is, readable up to the last flush.
 pub struct LogWriter<W: Write + Seek> {
-    mcap: Writer<Latch<W>>,
+    mcap: Writer<W>,
     streams: HashMap<StreamId, OpenStream>,
     /// Channels that are no stream, by topic, once used.
     others: HashMap<&'static str, u16>,
@@ -88,7 +87,7 @@ impl<W: Write + Seek> LogWriter<W> {
             .disable_seeking(true)
             .library(concat!("sensebind-record ", env!("CARGO_PKG_VERSION")));
         Ok(Self {
-            mcap: options.create(Latch::new(out)).map_err(error_of)?,
+            mcap: options.create(out).map_err(error_of)?,
             streams: HashMap::new(),
             others: HashMap::new(),
             clocks: HashMap::new(),
@@ -196,16 +195,13 @@ impl<W: Write + Seek> LogWriter<W> {
     /// [`RecordError::Write`], [`RecordError::Stopped`].
     pub fn finish(mut self) -> Result<W, RecordError> {
         self.attempt(Writer::finish)?;
-        let mut out = self.mcap.into_inner().into_inner();
+        let mut out = self.mcap.into_inner();
         out.flush().map_err(RecordError::Write)?;
         Ok(out)
     }
 
     /// One step of writing; the first that fails is the last one tried.
-    fn attempt<T>(
-        &mut self,
-        step: impl FnOnce(&mut Writer<Latch<W>>) -> Result<T, McapError>,
-    ) -> Result<T, RecordError> {
+    fn attempt<T>(&mut self, step: impl FnOnce(&mut Writer<W>) -> Result<T, McapError>) -> Result<T, RecordError> {
         if let Some(why) = &self.failure {
             return Err(RecordError::Stopped { why: why.clone() });
         }
@@ -307,7 +303,7 @@ impl<W: Write + Seek> LogWriter<W> {
         &mut self,
         topic: &'static str,
         message_encoding: &str,
-        schema: impl FnOnce(&mut Writer<Latch<W>>) -> Result<u16, McapError>,
+        schema: impl FnOnce(&mut Writer<W>) -> Result<u16, McapError>,
     ) -> Result<u16, RecordError> {
         if let Some(&channel) = self.others.get(topic) {
             return Ok(channel);
