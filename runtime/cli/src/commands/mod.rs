@@ -7,3 +7,4 @@ pub mod eval;
 pub mod pack;
 pub mod record;
 pub mod replay;
+pub mod run;
