@@ -292,12 +292,10 @@ impl<I2C: I2c> Mlx90640<I2C> {
             kelvin[usize::from(*pixel)] = f32::NAN;
         }
         let mut filled = 0;
-        for pixel in 0..PIXELS {
-            if kelvin[pixel].is_nan() {
-                // Neighbours are taken as measured, so that what is filled in does not spread.
-                kelvin[pixel] = self.mean_around(pixel);
-                filled += 1;
-            }
+        for (pixel, value) in kelvin.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
+            // Neighbours are taken as measured, so that what is filled in does not spread.
+            *value = self.mean_around(pixel);
+            filled += 1;
         }
         filled
     }
