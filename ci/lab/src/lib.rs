@@ -45,6 +45,7 @@ mod channel;
 pub mod chip;
 mod clock;
 mod i2c;
+mod iio;
 mod lab;
 mod lock;
 mod microphone;
@@ -59,6 +60,7 @@ mod wire;
 
 pub use camera::{Camera, CameraCounts, CameraMode, CameraSpec, Interval, PixelFormat, Shot};
 pub use i2c::I2cBus;
+pub use iio::{Iio, IioSpec, ScanType};
 pub use lab::Lab;
 pub use microphone::Microphone;
 pub use mount::Unavailable;
