@@ -149,6 +149,10 @@ impl Attribute {
 }
 
 impl Node for AttributeNode {
+    fn is_text(&self) -> bool {
+        true
+    }
+
     fn permissions(&self) -> u32 {
         if self.attribute.writable() { 0o644 } else { 0o444 }
     }
