@@ -25,6 +25,8 @@ pub(crate) struct State {
     pub(crate) clock: (&'static str, ClockId),
     source: Source,
     first_due: Duration,
+    /// The time stamps' clock less `CLOCK_MONOTONIC`, when sampling began.
+    clock_offset_ns: i64,
     ticks: u64,
     stalled: bool,
     ended: bool,
@@ -39,7 +41,10 @@ impl State {
     /// The next sample is due one period from now.
     pub(crate) fn schedule(&mut self) {
         self.ticks = 0;
-        self.first_due = monotonic() + Duration::from_secs_f64(1.0 / self.rate_hz);
+        let now = monotonic();
+        let stamp = clock_gettime(self.clock.1).map_or(now, Duration::from);
+        self.clock_offset_ns = stamp.as_nanos() as i64 - now.as_nanos() as i64;
+        self.first_due = now + Duration::from_secs_f64(1.0 / self.rate_hz);
     }
 
     fn next_due(&self) -> Duration {
@@ -56,11 +61,8 @@ impl State {
             self.stalled = true;
             return;
         }
-        // Stamped with the schedule, on whichever clock: exact however late this thread is.
-        let late = monotonic().saturating_sub(due);
-        let now = clock_gettime(self.clock.1).map_or(Duration::ZERO, Duration::from);
-        let stamp = now.saturating_sub(late);
-        self.buffer.push(&values, stamp.as_nanos() as i64);
+        // Stamped with the schedule: exact, however late this thread is.
+        self.buffer.push(&values, due.as_nanos() as i64 + self.clock_offset_ns);
     }
 }
 
@@ -82,6 +84,7 @@ impl IioDevice {
                 clock: CLOCKS[0],
                 source,
                 first_due: Duration::ZERO,
+                clock_offset_ns: 0,
                 ticks: 0,
                 stalled: false,
                 ended: false,
