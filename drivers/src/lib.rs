@@ -24,7 +24,12 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+mod bus;
 pub mod host_clock;
+mod iio;
+pub mod iio_imu;
+pub mod imu_chip;
+mod orientation;
 mod paced;
 pub mod picture_folder;
 pub mod scene;
@@ -32,7 +37,13 @@ mod settings;
 pub mod sound_collection;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
+pub static DRIVERS: &[&dyn Driver] = &[
+    &audio_file::AudioFile,
+    &iio_imu::IioImu,
+    &imu_chip::ImuChip,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {

@@ -37,8 +37,8 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-scene"],
-        tests_use: &[],
+        uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-ring",

@@ -96,6 +96,8 @@ pub struct FifoRead {
     pub gap: Option<Gap>,
     /// The FIFO holds more than the slice or one burst could take: read again.
     pub more: bool,
+    /// The last so many of `samples` may have been taken during the reading: all others before it began.
+    pub late: usize,
 }
 
 /// Samples the chip measured and nobody will read.
