@@ -76,29 +76,28 @@ pub fn wait_for<T>(limit: Duration, mut answer: impl FnMut() -> Option<T>) -> Op
 /// the prefix `video`: the lowest number where there are several. Waits for it.
 ///
 /// # Errors
-/// Where none comes within 20 s.
-pub fn node_below(device: &Path, prefix: &str) -> io::Result<PathBuf> {
-    let node = wait_for(PATIENCE, || {
+/// Where none comes within `limit`.
+pub fn node_below(device: &Path, prefix: &str, limit: Duration) -> io::Result<PathBuf> {
+    let node = wait_for(limit, || {
         let node = Path::new("/dev").join(lowest(device, prefix)?.file_name()?);
         node.exists().then_some(node)
     });
-    node.ok_or_else(|| no_such(&format!("/dev/{prefix}*"), device))
+    node.ok_or_else(|| no_such(&format!("/dev/{prefix}*"), device, limit))
 }
 
 /// The folder in sysfs that a driver made below the device's own, such as `iio:device0` for the prefix `iio:device`:
 /// a driver without a buffer has no node. The lowest number where there are several. Waits for it.
 ///
 /// # Errors
-/// Where none comes within 20 s.
-pub fn folder_below(device: &Path, prefix: &str) -> io::Result<PathBuf> {
-    wait_for(PATIENCE, || lowest(device, prefix)).ok_or_else(|| no_such(&format!("{prefix}*"), device))
+/// Where none comes within `limit`.
+pub fn folder_below(device: &Path, prefix: &str, limit: Duration) -> io::Result<PathBuf> {
+    wait_for(limit, || lowest(device, prefix)).ok_or_else(|| no_such(&format!("{prefix}*"), device, limit))
 }
 
-fn no_such(what: &str, device: &Path) -> io::Error {
-    let seconds = PATIENCE.as_secs();
+fn no_such(what: &str, device: &Path, limit: Duration) -> io::Error {
     io::Error::new(
         io::ErrorKind::NotFound,
-        format!("no {what} for {} within {seconds} s", device.display()),
+        format!("no {what} for {} within {} s", device.display(), limit.as_secs()),
     )
 }
 

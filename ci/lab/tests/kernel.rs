@@ -255,7 +255,7 @@ fn iio_reads_a_bmi160_raw_and_in_scans() {
     let cable = vhci::plug(1, adapter()).unwrap();
     guest::load_module("bmi160_i2c", &[]).unwrap();
     let chip = guest::bind_i2c(&cable.node("i2c-").unwrap(), "bmi160", BMI160).unwrap();
-    let node = guest::node_below(&chip, "iio:device").unwrap();
+    let node = guest::node_below(&chip, "iio:device", LONG).unwrap();
     let device = chip.join(node.file_name().unwrap());
     let read = |file: &str| fs::read_to_string(device.join(file)).unwrap().trim().to_owned();
     assert_eq!(read("name"), "bmi160");
@@ -300,7 +300,7 @@ fn iio_reads_an_mpu6050_raw() {
     let cable = vhci::plug(1, adapter()).unwrap();
     guest::load_module("inv_mpu6050_i2c", &[]).unwrap();
     let chip = guest::bind_i2c(&cable.node("i2c-").unwrap(), "mpu6050", MPU6050).unwrap();
-    let device = guest::folder_below(&chip, "iio:device").unwrap();
+    let device = guest::folder_below(&chip, "iio:device", LONG).unwrap();
     let raw = |axis: &str| {
         let text = fs::read_to_string(device.join(format!("in_accel_{axis}_raw"))).unwrap();
         text.trim().parse::<i16>().unwrap()

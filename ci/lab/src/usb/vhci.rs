@@ -20,7 +20,7 @@ use super::device::{self, Device, Setup};
 use crate::guest;
 
 const CONTROLLER: &str = "/sys/devices/platform/vhci_hcd.0";
-/// How long the kernel may take to let go of a device that was pulled.
+/// How long the kernel may take to enumerate a device, or to let go of one that was pulled.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 const SUBMIT: u32 = 1;
@@ -106,7 +106,7 @@ impl<D: Device> Cable<D> {
     /// # Errors
     /// Where no such node comes within 20 s.
     pub fn node(&self, prefix: &str) -> io::Result<PathBuf> {
-        guest::node_below(&self.sysfs()?, prefix)
+        guest::node_below(&self.sysfs()?, prefix, PATIENCE)
     }
 
     /// Pulls the cable: the kernel finds its end of the socket closed. Does not wait for what it does then.
