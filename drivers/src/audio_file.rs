@@ -1,16 +1,22 @@
 //! Sound files: WAV, FLAC and Ogg Vorbis.
 //!
-//! Address: the file. The stream has the file's own rate and channels, times from 0, and is named after the file. Up to
-//! 16 bits it delivers 16-bit samples, exactly those of the file; else (24 bits, floating point, Vorbis) `f32`.
+//! The stream has the file's own rate and channels. Up to 16 bits it delivers 16-bit samples, exactly those of the file;
+//! else (24 bits, floating point, Vorbis) `f32`.
 
+use crate::paced::Paced;
+use crate::settings;
+use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Driver, ErrorKind, Format, Found, Frame, Reading, Source, SourceError, StreamId, Timestamp,
+    AudioSample, Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError,
+    StreamId, Timestamp,
 };
+use serde::Deserialize;
 use std::fmt;
 use std::fs::File;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use symphonia::core::audio::GenericAudioBufferRef;
 use symphonia::core::codecs::audio::{AudioDecoder, AudioDecoderOptions};
@@ -25,6 +31,14 @@ const MAX_CHANNELS: usize = 64;
 const MAX_RATE_HZ: u32 = 768_000;
 /// Samples [`decode_audio`] holds at most: 1 GiB, four and a half hours of one channel at 16 kHz.
 const MAX_DECODED_SAMPLES: usize = 1 << 28;
+
+/// What a board says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FileSettings {
+    /// A WAV, FLAC or Ogg Vorbis file. It is played once, in real time.
+    path: PathBuf,
+}
 
 /// The driver.
 #[derive(Debug)]
@@ -44,12 +58,37 @@ impl Driver for AudioFile {
         Vec::new()
     }
 
-    fn open(&self, address: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-        let path = Path::new(address);
-        let source =
-            AudioFileSource::open(path).map_err(|e| SourceError::new(ErrorKind::Misconfigured, e.to_string()))?;
-        Ok(vec![Box::new(source)])
+    fn schema(&self) -> Schema {
+        settings::schema::<FileSettings>()
     }
+
+    fn check(&self, settings: &Settings) -> Result<(), SourceError> {
+        settings::parse::<FileSettings>(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, _settings: &Settings) -> Result<Sense, SourceError> {
+        Ok(Sense::Audio)
+    }
+
+    fn open(
+        &self,
+        stream: &StreamId,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Box<dyn Source>, SourceError> {
+        let FileSettings { path } = settings::parse(self.name(), settings)?;
+        Ok(Box::new(Paced::new(open(&path)?, stream, clock)))
+    }
+}
+
+/// The file at `path` as a finite stream: times from 0, named after the file, never waiting.
+///
+/// # Errors
+/// [`ErrorKind::Misconfigured`] when it cannot be read.
+pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Source>, SourceError> {
+    let source =
+        AudioFileSource::open(path.as_ref()).map_err(|e| SourceError::new(ErrorKind::Misconfigured, e.to_string()))?;
+    Ok(Box::new(source))
 }
 
 /// A sound file could not be read.
@@ -222,6 +261,7 @@ impl Source for AudioFileSource {
         Ok(Reading::Frame(Frame {
             seq,
             captured,
+            calibrating: false,
             data: &self.bytes,
         }))
     }

@@ -1,22 +1,34 @@
 //! Sensor drivers: bytes and capture times in, nothing else.
 //!
-//! One file per device, kernel interface or file format, all in the same order: what it is and how its addresses look,
-//! the driver, the source, what only this file needs, tests. [`DRIVERS`] lists them; a new driver is one file and one
-//! line here, and `tests/contract.rs` holds it to what the traits promise.
+//! One file per device, kernel interface or file format, all in the same order: what it is, its settings, the driver, the
+//! source, what only this file needs, tests. [`DRIVERS`] lists them; a new driver is one file and one line here, and
+//! `tests/contract.rs` holds it to what the traits promise.
 //!
 //! ```
-//! use sensebind_core::Driver;
+//! use sensebind_core::{Clock, StreamId};
+//! use sensebind_drivers::host_clock::HostClock;
+//! use std::sync::Arc;
 //!
 //! let scene = sensebind_drivers::find("scene").expect("listed below");
-//! let sources = scene.open("7:10").expect("seed 7, ten seconds");
-//! assert_eq!(sources.len(), 5);
+//! let settings = toml::toml! {
+//!     seed = 7
+//!     sensor = "thermal"
+//!     seconds = 10
+//! };
+//! let clock: Arc<dyn Clock> = Arc::new(HostClock::start());
+//! let source = scene.open(&StreamId::new("thermal"), &settings, &clock)?;
+//! assert_eq!(source.format().rate_hz(), 8.0);
+//! # Ok::<(), sensebind_core::SourceError>(())
 //! ```
 
 use sensebind_core::Driver;
 
 pub mod audio_file;
+pub mod host_clock;
+mod paced;
 pub mod picture_folder;
 pub mod scene;
+mod settings;
 pub mod sound_collection;
 
 /// Every driver, by name.

@@ -1,20 +1,33 @@
 //! Pictures from a folder, or a single one.
 //!
-//! Address: a folder with JPEG or PNG files (one kind; others are passed over), or one such file. Pictures come in order
-//! of their names, one per second, as they are: nothing is decoded here. The stream is named after the folder or file.
+//! Pictures come in order of their names, one per second, as they are: nothing is decoded here.
 
+use crate::paced::Paced;
+use crate::settings;
+use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source, SourceError, StreamId, Timestamp,
+    Clock, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Sense, Settings, Source, SourceError,
+    StreamId, Timestamp,
 };
+use serde::Deserialize;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Pictures per second.
 const RATE_HZ: u64 = 1;
 /// Files beyond this are not taken for pictures, bytes.
 const MAX_FILE_BYTES: u64 = 256 << 20;
+
+/// What a board says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct FolderSettings {
+    /// A folder with JPEG or PNG files (one kind; others are passed over), or one such file. Played once, in real time.
+    path: PathBuf,
+}
 
 /// The driver.
 #[derive(Debug)]
@@ -34,9 +47,35 @@ impl Driver for PictureFolder {
         Vec::new()
     }
 
-    fn open(&self, address: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-        Ok(vec![Box::new(PictureSource::open(Path::new(address))?)])
+    fn schema(&self) -> Schema {
+        settings::schema::<FolderSettings>()
     }
+
+    fn check(&self, settings: &Settings) -> Result<(), SourceError> {
+        settings::parse::<FolderSettings>(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, _settings: &Settings) -> Result<Sense, SourceError> {
+        Ok(Sense::Image)
+    }
+
+    fn open(
+        &self,
+        stream: &StreamId,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Box<dyn Source>, SourceError> {
+        let FolderSettings { path } = settings::parse(self.name(), settings)?;
+        Ok(Box::new(Paced::new(open(&path)?, stream, clock)))
+    }
+}
+
+/// The folder or file at `path` as a finite stream: times from 0, named after it, never waiting.
+///
+/// # Errors
+/// [`ErrorKind::Misconfigured`] when it cannot be read or holds no pictures of one kind.
+pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Source>, SourceError> {
+    Ok(Box::new(PictureSource::open(path.as_ref())?))
 }
 
 /// The pictures yet to come.
@@ -115,6 +154,7 @@ impl Source for PictureSource {
         Ok(Reading::Frame(Frame {
             seq,
             captured,
+            calibrating: false,
             data: &self.bytes,
         }))
     }

@@ -1,17 +1,20 @@
-//! The simulated world as five sensors.
+//! The simulated world as sensors: camera, microphone, thermal and depth camera, IMU.
 //!
-//! Address: `SEED` or `SEED:SECONDS`. Up to a minute it is the demo's programme, cut to length (60 s unless said); longer
-//! ones are happenings drawn from the seed. Streams: `camera`, `microphone`, `thermal`, `depth`, `imu`. Times count from
-//! the start of the world; reading never waits.
+//! Up to a minute it is the demo's programme, cut to length; longer ones are happenings drawn from the seed. The five
+//! sensors of one seed see the same world.
 
+use crate::paced::Paced;
+use crate::settings;
+use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, DepthUnit, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Source, SourceError, Span,
-    StreamId, ThermalUnit, Timestamp,
+    AudioSample, Clock, DepthUnit, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Sense, Settings,
+    Source, SourceError, Span, StreamId, ThermalUnit, Timestamp,
 };
 use sensebind_scene::{
     AUDIO_RATE_HZ, CAMERA_RATE_HZ, CAMERA_SIZE, DEPTH_RATE_HZ, DEPTH_SIZE, Happening, IMU_RATE_HZ, Size,
     THERMAL_RATE_HZ, THERMAL_SIZE, Timeline, World,
 };
+use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +26,41 @@ const METRES_PER_COUNT: f32 = 0.001;
 /// Longest world, seconds.
 const MAX_DURATION_S: f64 = 86_400.0;
 
+/// What a board says.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct SceneSettings {
+    /// The world: the same seed gives the same one, for all its sensors.
+    seed: u64,
+    /// Which of its sensors.
+    sensor: Sensor,
+    /// How long it lasts, seconds; without it, the demo's minute.
+    seconds: Option<f64>,
+}
+
+/// A sensor of the world.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+enum Sensor {
+    Camera,
+    Microphone,
+    Thermal,
+    Depth,
+    Imu,
+}
+
+impl Sensor {
+    fn sense(self) -> Sense {
+        match self {
+            Self::Camera => Sense::Image,
+            Self::Microphone => Sense::Audio,
+            Self::Thermal => Sense::Thermal,
+            Self::Depth => Sense::Depth,
+            Self::Imu => Sense::Imu,
+        }
+    }
+}
+
 /// The driver.
 #[derive(Debug)]
 pub struct Scene;
@@ -33,41 +71,56 @@ impl Driver for Scene {
     }
 
     fn about(&self) -> &'static str {
-        "a simulated world: camera, microphone, thermal, depth and IMU from one seed"
+        "a sensor of a simulated world: camera, microphone, thermal, depth or IMU"
     }
 
+    /// Nothing: it is no device.
     fn find(&self) -> Vec<Found> {
-        vec![Found {
-            address: "1".to_owned(),
-            about: "the demo's minute, seed 1".to_owned(),
-        }]
+        Vec::new()
     }
 
-    fn open(&self, address: &str) -> Result<Vec<Box<dyn Source>>, SourceError> {
-        Ok(open_world(world(address)?))
+    fn schema(&self) -> Schema {
+        settings::schema::<SceneSettings>()
+    }
+
+    fn check(&self, settings: &Settings) -> Result<(), SourceError> {
+        let SceneSettings { seed, seconds, .. } = settings::parse(self.name(), settings)?;
+        world(seed, seconds).map(drop)
+    }
+
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        let SceneSettings { sensor, .. } = settings::parse(self.name(), settings)?;
+        Ok(sensor.sense())
+    }
+
+    fn open(
+        &self,
+        stream: &StreamId,
+        settings: &Settings,
+        clock: &Arc<dyn Clock>,
+    ) -> Result<Box<dyn Source>, SourceError> {
+        let SceneSettings { seed, sensor, seconds } = settings::parse(self.name(), settings)?;
+        let source = open_world(world(seed, seconds)?)
+            .into_iter()
+            .find(|source| source.format().sense() == sensor.sense());
+        // `open_world` has one of each.
+        let source = source.ok_or_else(SourceError::ended)?;
+        Ok(Box::new(Paced::new(source, stream, clock)))
     }
 }
 
-/// The world behind `address`.
+/// The world of `seed`, for `seconds` (the demo's minute unless said).
 ///
 /// # Errors
-/// [`ErrorKind::Misconfigured`] when it is not `SEED` or `SEED:SECONDS`.
-pub fn world(address: &str) -> Result<World, SourceError> {
-    let misconfigured = || {
-        let message = format!(
-            "scene address {address:?}: expected SEED or SEED:SECONDS (more than 0, at most {MAX_DURATION_S}), as in 7:30"
-        );
-        SourceError::new(ErrorKind::Misconfigured, message)
-    };
-    let (seed, duration_s) = match address.split_once(':') {
-        Some((seed, seconds)) => (seed, Some(seconds.parse::<f64>().map_err(|_| misconfigured())?)),
-        None => (address, None),
-    };
-    let seed = seed.parse().map_err(|_| misconfigured())?;
+/// [`ErrorKind::Misconfigured`] for an impossible length.
+pub fn world(seed: u64, seconds: Option<f64>) -> Result<World, SourceError> {
     let demo = Timeline::demo(seed);
-    let timeline = match duration_s {
+    let timeline = match seconds {
         None => demo,
-        Some(s) if !(s > 0.0 && s <= MAX_DURATION_S) => return Err(misconfigured()),
+        Some(s) if !(s > 0.0 && s <= MAX_DURATION_S) => {
+            let message = format!("a world of {s} seconds, expected more than 0 and at most {MAX_DURATION_S}");
+            return Err(SourceError::new(ErrorKind::Misconfigured, message));
+        }
         Some(s) if s <= demo.duration_s => Timeline { duration_s: s, ..demo },
         Some(s) => Timeline::random(seed, s, Happening::ALL),
     };
@@ -86,7 +139,8 @@ pub fn truth(world: &World) -> Vec<(String, Span)> {
         .collect()
 }
 
-/// Five sensors in `world`.
+/// The five sensors in `world`, named `camera`, `microphone`, `thermal`, `depth` and `imu`: times from its start, never
+/// waiting.
 pub fn open_world(world: World) -> Vec<Box<dyn Source>> {
     let world = Arc::new(world);
     let size = |size: Size| (size.width as u32, size.height as u32);
@@ -218,6 +272,7 @@ impl Source for SceneSource {
         Ok(Reading::Frame(Frame {
             seq,
             captured,
+            calibrating: false,
             data: &self.bytes,
         }))
     }
@@ -228,22 +283,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_address_sets_seed_and_length() {
-        assert_eq!(world("3").unwrap().timeline().duration_s, 60.0);
-        assert_eq!(world("3:2.5").unwrap().timeline().duration_s, 2.5);
-        assert_eq!(world("3:90").unwrap().timeline().duration_s, 90.0);
-        for bad in ["", "x", "-1", "3:", "3:0", "3:-1", "3:NaN", "3:inf", "3:1e9"] {
-            let error = world(bad).unwrap_err();
+    fn seed_and_length_make_the_world() {
+        assert_eq!(world(3, None).unwrap().timeline().duration_s, 60.0);
+        assert_eq!(world(3, Some(2.5)).unwrap().timeline().duration_s, 2.5);
+        assert_eq!(world(3, Some(90.0)).unwrap().timeline().duration_s, 90.0);
+        for bad in [0.0, -1.0, f64::NAN, f64::INFINITY, 1e9] {
+            let error = world(3, Some(bad)).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Misconfigured);
-            assert!(error.message.contains(&format!("{bad:?}")), "{error}");
+            assert!(error.message.contains(&bad.to_string()), "{error}");
         }
     }
 
     #[test]
     fn truth_ends_with_the_world() {
-        let cut = truth(&world("3:5").unwrap());
+        let cut = truth(&world(3, Some(5.0)).unwrap());
         let end = Timestamp::from_nanos(5_000_000_000);
         assert!(!cut.is_empty() && cut.iter().all(|(_, span)| span.start < end && span.end <= end));
-        assert!(truth(&world("3").unwrap()).len() > cut.len());
+        assert!(truth(&world(3, None).unwrap()).len() > cut.len());
     }
 }

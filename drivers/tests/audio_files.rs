@@ -1,8 +1,8 @@
 //! Sound files: exact samples, and readable errors for everything that is none.
 #![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
-use sensebind_core::{AudioSample, Driver, ErrorKind, Format, Reading};
-use sensebind_drivers::audio_file::{AudioFile, decode_audio};
+use sensebind_core::{AudioSample, ErrorKind, Format, Reading};
+use sensebind_drivers::audio_file::{self, decode_audio};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -39,8 +39,7 @@ fn file(name: &str, bytes: &[u8]) -> File {
 
 /// The format and all bytes of a file as a stream; times checked against the samples before each packet.
 fn stream(file: &File) -> (Format, Vec<u8>) {
-    let mut sources = AudioFile.open(file.path.to_str().unwrap()).unwrap();
-    let source = &mut sources[0];
+    let mut source = audio_file::open(&file.path).unwrap();
     let format = *source.format();
     let mut bytes = Vec::new();
     loop {
@@ -75,8 +74,8 @@ fn sixteen_bits_come_out_as_they_are() {
     assert_eq!((decoded.rate_hz, decoded.channels), (44_100, 2));
     let as_f32: Vec<f32> = samples.iter().map(|&s| f32::from(s) / 32_768.0).collect();
     assert_eq!(decoded.samples, as_f32);
-    let sources = AudioFile.open(file.path.to_str().unwrap()).unwrap();
-    assert_eq!(sources[0].stream().as_str(), "two channels");
+    let source = audio_file::open(&file.path).unwrap();
+    assert_eq!(source.stream().as_str(), "two channels");
 }
 
 #[test]
@@ -133,7 +132,7 @@ fn what_is_no_sound_is_a_readable_error() {
         let file = file(name, &bytes);
         let error = decode_audio(&file.path).unwrap_err();
         assert!(error.to_string().contains(name), "{error}");
-        let error = AudioFile.open(file.path.to_str().unwrap()).err().unwrap();
+        let error = audio_file::open(&file.path).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Misconfigured, "{name}: {error}");
     }
 }

@@ -1,11 +1,30 @@
 //! What every driver promises, in one loop over [`DRIVERS`].
 #![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
-use sensebind_core::{Driver, ErrorKind, Reading, Source};
+use sensebind_core::{Clock, Driver, ErrorKind, Reading, Settings, Source, StreamId, Timestamp};
 use sensebind_drivers::DRIVERS;
-use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// A clock that stands still until someone waits on it: recorded sources play as fast as they can be read.
+#[derive(Debug, Default)]
+struct Jumping(AtomicU64);
+
+impl Clock for Jumping {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_nanos(self.0.load(Ordering::SeqCst))
+    }
+
+    fn wait_until(&self, at: Timestamp) {
+        self.0.fetch_max(at.as_nanos(), Ordering::SeqCst);
+    }
+
+    fn epoch(&self) -> Timestamp {
+        Timestamp::ZERO
+    }
+}
 
 /// One second of 16-bit mono silence at 8 kHz.
 fn wav() -> Vec<u8> {
@@ -30,11 +49,16 @@ fn wav() -> Vec<u8> {
     wav
 }
 
-/// An address that opens on a machine with nothing attached, where the driver has one.
-fn address_without_hardware(driver: &dyn Driver, folder: &Path) -> Option<String> {
-    let path = |name: &str| folder.join(name).to_string_lossy().into_owned();
+/// Settings that open on a machine with nothing attached, where the driver has some.
+fn settings_without_hardware(driver: &dyn Driver, folder: &Path) -> Option<Settings> {
+    let path = |name: &str| {
+        let path = folder.join(name).to_string_lossy().into_owned();
+        Settings::from_iter([("path".to_owned(), path.into())])
+    };
     match driver.name() {
-        "scene" => Some("5:0.6".to_owned()),
+        "scene" => Some(toml::toml! { seed = 5
+        sensor = "imu"
+        seconds = 0.6 }),
         "audio_file" => {
             std::fs::write(folder.join("silence.wav"), wav()).unwrap();
             Some(path("silence.wav"))
@@ -55,7 +79,7 @@ fn read_to_the_end(source: &mut dyn Source) {
     let (stream, format) = (source.stream().clone(), *source.format());
     let (mut expected_seq, mut last) = (0, None);
     loop {
-        match source.read(Duration::ZERO) {
+        match source.read(Duration::from_millis(50)) {
             Ok(Reading::Frame(frame)) => {
                 assert_eq!(frame.seq, expected_seq, "{stream}: nothing was lost here");
                 assert!(Some(frame.captured) >= last, "{stream}: time went back");
@@ -69,7 +93,7 @@ fn read_to_the_end(source: &mut dyn Source) {
                 expected_seq += 1;
                 last = Some(frame.captured);
             }
-            Ok(Reading::NoData { .. }) => panic!("{stream}: a finite source always has data"),
+            Ok(Reading::Waiting | Reading::NoData { .. }) => {}
             Err(error) => {
                 assert_eq!(error.kind, ErrorKind::Ended, "{stream}: {error}");
                 break;
@@ -88,24 +112,53 @@ fn every_driver_keeps_the_contract() {
         let name = driver.name();
         assert!(!driver.about().is_empty(), "{name}");
         for found in driver.find() {
-            assert!(!found.address.is_empty() && !found.about.is_empty(), "{name}");
+            assert!(!found.name.is_empty() && !found.about.is_empty(), "{name}");
+            driver.check(&found.settings).unwrap();
         }
-        let nonsense = "no/such thing: \u{1f9ed}";
-        let error = driver.open(nonsense).err().expect("nonsense opened");
-        assert_eq!(error.kind, ErrorKind::Misconfigured, "{name}: {error}");
-        assert!(error.message.contains(nonsense), "{name}: {error}");
+        let clock: Arc<dyn Clock> = Arc::new(Jumping::default());
+        let stream = StreamId::new("under test");
+        let nonsense = toml::toml! { no_such_setting = 1 };
+        for error in [
+            driver.check(&nonsense).unwrap_err(),
+            driver.open(&stream, &nonsense, &clock).err().expect("nonsense opened"),
+        ] {
+            assert_eq!(error.kind, ErrorKind::Misconfigured, "{name}: {error}");
+            assert!(error.message.contains("no_such_setting"), "{name}: {error}");
+            assert!(error.message.contains(name), "{name}: {error}");
+        }
+        every_setting_is_described(*driver);
 
         let folder = tempfile::tempdir().unwrap();
-        let Some(address) = address_without_hardware(*driver, folder.path()) else {
+        let Some(settings) = settings_without_hardware(*driver, folder.path()) else {
             continue;
         };
-        let mut sources = driver.open(&address).unwrap();
-        let streams: BTreeSet<_> = sources.iter().map(|s| s.stream().clone()).collect();
-        assert_eq!(streams.len(), sources.len(), "{name}: stream names repeat");
-        assert!(!sources.is_empty(), "{name}");
-        for source in &mut sources {
-            read_to_the_end(&mut **source);
-        }
+        driver.check(&settings).unwrap();
+        let sense = driver.sense(&settings).unwrap();
+        let mut source = driver.open(&stream, &settings, &clock).unwrap();
+        assert_eq!(
+            source.stream(),
+            &stream,
+            "{name}: a stream has the name that the board gives it"
+        );
+        assert_eq!(source.format().sense(), sense, "{name}");
+        read_to_the_end(&mut *source);
+    }
+}
+
+/// What a user reads in the schema of board files.
+fn every_setting_is_described(driver: &dyn Driver) {
+    let (name, schema) = (driver.name(), driver.schema().to_value());
+    assert_eq!(
+        schema["additionalProperties"], false,
+        "{name}: unknown settings must be refused"
+    );
+    let settings = schema["properties"].as_object().unwrap();
+    assert!(!settings.is_empty(), "{name}");
+    for (setting, schema) in settings {
+        assert!(
+            schema["description"].is_string(),
+            "{name}: setting {setting} has no description"
+        );
     }
 }
 

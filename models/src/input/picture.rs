@@ -77,6 +77,12 @@ impl Rgb8 {
                 self.bytes.extend(bytes.iter().flat_map(|&g| [g; 3]));
                 (width, height)
             }
+            PixelLayout::Yuyv | PixelLayout::Nv12 => {
+                return Err(InputError::Undecodable {
+                    what: "picture",
+                    why: "4:2:2 and 4:2:0 pictures are not decoded".into(),
+                });
+            }
             PixelLayout::Jpeg => decode_jpeg(bytes, &mut self.bytes)?,
             PixelLayout::Png => {
                 let png = read_png(bytes, png::Transformations::normalize_to_color8())?;

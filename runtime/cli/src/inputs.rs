@@ -2,8 +2,8 @@
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::outcome::Truth;
-use sensebind_core::{Driver, Format, StreamId, Timestamp};
-use sensebind_drivers::{audio_file::AudioFile, picture_folder::PictureFolder, scene};
+use sensebind_core::{Format, Source, SourceError, StreamId, Timestamp};
+use sensebind_drivers::{audio_file, picture_folder, scene};
 use sensebind_engine::{Input, InputError, Item, Merged};
 use sensebind_record::{LogReader, Loss, RecordError};
 use sensebind_scene::World;
@@ -60,6 +60,7 @@ impl Input for Log {
             Ok(frame) => Ok(frame.map(|f| Item {
                 stream: f.stream,
                 captured: f.captured,
+                calibrating: f.calibrating,
                 data: f.data,
             })),
             Err(e) => Err(InputError(e.to_string())),
@@ -97,8 +98,7 @@ pub fn open(args: &InputArgs, scene_seconds: Option<f64>) -> Result<Opened, Fail
 /// # Errors
 /// With [`Exit::Configuration`] for an impossible length.
 pub fn world(seed: u64, seconds: Option<f64>) -> Result<World, Failure> {
-    let address = seconds.map_or_else(|| seed.to_string(), |s| format!("{seed}:{s}"));
-    scene::world(&address).or_exit(Exit::Configuration)
+    scene::world(seed, seconds).or_exit(Exit::Configuration)
 }
 
 fn simulated(seed: u64, seconds: Option<f64>) -> Result<Opened, Failure> {
@@ -119,10 +119,10 @@ fn simulated(seed: u64, seconds: Option<f64>) -> Result<Opened, Failure> {
 pub fn open_path(path: &Path) -> Result<Opened, Failure> {
     let is_sound = has_extension(path, &["wav", "flac", "ogg", "oga"]);
     if path.is_dir() || has_extension(path, &["jpg", "jpeg", "png"]) {
-        return finite(&PictureFolder, path);
+        return finite(picture_folder::open(path));
     }
     if is_sound {
-        return finite(&AudioFile, path);
+        return finite(audio_file::open(path));
     }
     let log = LogReader::open(path).map_err(|e| {
         let message = match e {
@@ -140,16 +140,9 @@ pub fn open_path(path: &Path) -> Result<Opened, Failure> {
     })
 }
 
-fn finite(driver: &dyn Driver, path: &Path) -> Result<Opened, Failure> {
-    let address = path.to_str().ok_or_else(|| {
-        Failure::new(
-            Exit::Input,
-            format!("{}: the name is not UTF-8: rename the file", path.display()),
-        )
-    })?;
-    let sources = driver.open(address).or_exit(Exit::Input)?;
+fn finite(source: Result<Box<dyn Source>, SourceError>) -> Result<Opened, Failure> {
     Ok(Opened {
-        input: Box::new(Merged::new(sources)),
+        input: Box::new(Merged::new(vec![source.or_exit(Exit::Input)?])),
         truth: Vec::new(),
         duration: None,
     })

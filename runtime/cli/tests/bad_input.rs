@@ -152,6 +152,7 @@ impl Hand {
     fn write(&mut self, stream: &str, format: &Format, ms: u64, data: &[u8]) {
         let frame = Frame {
             seq: self.seq,
+            calibrating: false,
             captured: Timestamp::from_nanos(ms * 1_000_000),
             data,
         };

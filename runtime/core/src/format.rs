@@ -66,6 +66,10 @@ pub enum PixelLayout {
     Bgr8,
     /// `height × width` bytes.
     Gray8,
+    /// `height × width × 2` bytes, 4:2:2, as Y0 Cb Y1 Cr per pair of pixels (V4L2 `YUYV`, BT.601, limited range).
+    Yuyv,
+    /// `height × width × 3 / 2` bytes, 4:2:0: the plane of Y, then that of Cb Cr pairs (V4L2 `NV12`, BT.601, limited range).
+    Nv12,
     /// A whole JPEG file; its own header gives the size.
     Jpeg,
     /// A whole PNG file; its own header gives the size.
@@ -184,6 +188,8 @@ impl Format {
             } => match layout {
                 PixelLayout::Rgb8 | PixelLayout::Bgr8 => area(width, height)?.checked_mul(3),
                 PixelLayout::Gray8 => area(width, height),
+                PixelLayout::Yuyv => area(width, height)?.checked_mul(2),
+                PixelLayout::Nv12 => area(width, height)?.checked_mul(3).map(|n| n / 2),
                 PixelLayout::Jpeg | PixelLayout::Png => None,
             },
             Self::Audio { .. } => None,

@@ -1,6 +1,6 @@
-//! Where data enters: drivers, the sources they open, and what a source yields.
+//! Where data enters: sources and what they yield.
 
-use crate::{Format, StreamId, Timestamp};
+use crate::{ClockFix, Format, StreamId, Timestamp};
 use std::fmt;
 use std::time::Duration;
 
@@ -11,6 +11,9 @@ pub struct Frame<'a> {
     pub seq: u64,
     /// When the sensor captured it (start of exposure, first sample).
     pub captured: Timestamp,
+    /// Whether the sensor was calibrating itself (a thermal camera's flat-field correction): such a frame is recorded
+    /// and shown, never judged.
+    pub calibrating: bool,
     /// Bytes as the source's [`Format`] says.
     pub data: &'a [u8],
 }
@@ -27,6 +30,8 @@ pub enum Reading<'a> {
         /// Why, in words for the log.
         why: &'static str,
     },
+    /// Nothing arrived within the timeout, which says nothing about the sensor: it may be slow, late or dead.
+    Waiting,
 }
 
 /// What the engine does about a source that failed.
@@ -89,36 +94,14 @@ pub trait Source: Send {
     /// What its frames mean; constant from open to close.
     fn format(&self) -> &Format;
 
-    /// The next reading. Blocks up to `timeout`; finite sources never block.
+    /// The next reading. Blocks up to about `timeout`, then answers [`Reading::Waiting`]; finite sources never block.
     ///
     /// # Errors
     /// By [`ErrorKind`]; [`ErrorKind::Ended`] when a finite source has no more.
     fn read(&mut self, timeout: Duration) -> Result<Reading<'_>, SourceError>;
-}
 
-/// Something a driver found, openable by its `address`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Found {
-    /// What to give to [`Driver::open`].
-    pub address: String,
-    /// One line for a person.
-    pub about: String,
-}
-
-/// A kind of source: one per device family, kernel interface or file format.
-pub trait Driver: Sync {
-    /// Its name in board files and on the command line.
-    fn name(&self) -> &'static str;
-
-    /// One line for a person.
-    fn about(&self) -> &'static str;
-
-    /// What could be opened right now. Safe with nothing attached; blocks for milliseconds at most.
-    fn find(&self) -> Vec<Found>;
-
-    /// Opens every stream behind `address` (a device node, a file, a seed).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Misconfigured`] for an address that cannot be understood, else as the device answers.
-    fn open(&self, address: &str) -> Result<Vec<Box<dyn Source>>, SourceError>;
+    /// How the sensor's own clock lies to the host's, where it has one and the mapping is known: for the log.
+    fn clock_fix(&self) -> Option<ClockFix> {
+        None
+    }
 }

@@ -9,11 +9,15 @@
 //!
 //! * [`time`]: [`Timestamp`] and [`Span`], nanoseconds of one host clock.
 //! * [`format`](mod@format): what the bytes of a stream mean, settled once when its source opens.
-//! * [`frame`]: the [`Driver`] and [`Source`] traits and what a source yields.
+//! * [`clock`]: the host [`Clock`], and how device clocks lie to it ([`ClockMap`]).
+//! * [`frame`]: the [`Source`] trait and what a source yields.
+//! * [`driver`]: the [`Driver`] trait: who opens sources.
 //! * [`window`]: a stretch of one stream, ready to be encoded.
 //! * [`embedding`]: the [`Encoder`] trait, unit vectors and the [`SpaceId`] that says which may be compared.
 //! * [`event`]: what comes out.
 
+pub mod clock;
+pub mod driver;
 pub mod embedding;
 pub mod event;
 pub mod format;
@@ -21,9 +25,11 @@ pub mod frame;
 pub mod time;
 pub mod window;
 
+pub use clock::{Clock, ClockFix, ClockMap, ClockMapSpec};
+pub use driver::{Driver, Found, Settings};
 pub use embedding::{Embedding, EmbeddingError, EncodeError, Encoder, EncoderSpec, SpaceId};
 pub use event::{Event, Evidence, Phase};
 pub use format::{AudioSample, DepthUnit, Format, PixelLayout, Sense, ThermalUnit};
-pub use frame::{Driver, ErrorKind, Found, Frame, Reading, Source, SourceError};
+pub use frame::{ErrorKind, Frame, Reading, Source, SourceError};
 pub use time::{Span, Timestamp};
 pub use window::{StreamId, Window};

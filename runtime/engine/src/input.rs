@@ -10,6 +10,8 @@ pub struct Item<'a> {
     pub stream: usize,
     /// When it was captured.
     pub captured: Timestamp,
+    /// Whether the sensor was calibrating itself: such a frame is not judged.
+    pub calibrating: bool,
     /// Bytes as the stream's format says.
     pub data: &'a [u8],
 }
@@ -41,6 +43,7 @@ pub struct Merged {
 struct Head {
     source: Box<dyn Source>,
     captured: Timestamp,
+    calibrating: bool,
     data: Vec<u8>,
     state: HeadState,
 }
@@ -70,6 +73,7 @@ impl Merged {
             .map(|source| Head {
                 source,
                 captured: Timestamp::ZERO,
+                calibrating: false,
                 data: Vec::new(),
                 state: HeadState::Stale,
             })
@@ -88,11 +92,12 @@ impl Head {
             match self.source.read(Duration::ZERO) {
                 Ok(Reading::Frame(frame)) => {
                     self.captured = frame.captured;
+                    self.calibrating = frame.calibrating;
                     self.data.clear();
                     self.data.extend_from_slice(frame.data);
                     self.state = HeadState::Full;
                 }
-                Ok(Reading::NoData { .. }) => {}
+                Ok(Reading::NoData { .. } | Reading::Waiting) => {}
                 Err(e) if e.kind == ErrorKind::Ended => self.state = HeadState::Ended,
                 Err(e) => {
                     self.state = HeadState::Ended;
@@ -126,6 +131,7 @@ impl Input for Merged {
             Item {
                 stream,
                 captured: head.captured,
+                calibrating: head.calibrating,
                 data: &head.data,
             }
         }))

@@ -56,6 +56,7 @@ pub fn scene_log(seed: u64, seconds: Option<f64>, out: &Path) -> Result<u64, Fai
         let frame = Frame {
             seq: seq[item.stream],
             captured: item.captured,
+            calibrating: item.calibrating,
             data: item.data,
         };
         log.write(stream, format, &frame).or_exit(Exit::Failure)?;
