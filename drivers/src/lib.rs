@@ -27,12 +27,18 @@ pub mod audio_file;
 pub mod host_clock;
 mod paced;
 pub mod picture_folder;
+pub mod replay;
 pub mod scene;
 mod settings;
 pub mod sound_collection;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
+pub static DRIVERS: &[&dyn Driver] = &[
+    &audio_file::AudioFile,
+    &picture_folder::PictureFolder,
+    &replay::Replay,
+    &scene::Scene,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {

@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-scene"],
+        uses: &["sensebind-core", "sensebind-record", "sensebind-scene"],
         tests_use: &[],
     },
     Row {
@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "sensebind-record",
         uses: &["sensebind-core"],
-        tests_use: &["sensebind-drivers", "sensebind-scene"],
+        tests_use: &["sensebind-scene"],
     },
     Row {
         name: "sensebind-models",
