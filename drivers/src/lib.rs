@@ -24,15 +24,26 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+pub mod depth_v4l2;
 pub mod host_clock;
 mod paced;
 pub mod picture_folder;
 pub mod scene;
 mod settings;
 pub mod sound_collection;
+pub mod thermal_uvc;
+mod v4l2;
+pub mod v4l2_camera;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
+pub static DRIVERS: &[&dyn Driver] = &[
+    &audio_file::AudioFile,
+    &depth_v4l2::DepthV4l2,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
+    &thermal_uvc::ThermalUvc,
+    &v4l2_camera::V4l2Camera,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {
