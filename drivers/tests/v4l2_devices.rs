@@ -335,6 +335,19 @@ fn a_fatal_error_of_the_stream_is_mended_by_reopening() {
 }
 
 #[test]
+fn a_source_outlives_what_served_its_device() {
+    let Some(lab) = lab("camera without a kernel") else {
+        return;
+    };
+    let camera = small(&lab);
+    let mut source = open(&V4l2Camera, &settings(camera.path(), Settings::new())).unwrap();
+    next(&mut *source).unwrap();
+    drop(lab);
+    let error = first_error(&mut *source);
+    assert_eq!(error.kind, ErrorKind::Gone, "{error}");
+}
+
+#[test]
 fn who_may_not_open_it_or_finds_it_taken_learns_what_to_do() {
     let Some(lab) = lab("camera denied") else { return };
     let camera = small(&lab);

@@ -253,6 +253,7 @@ impl Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sensebind_lab::{self as lab, CameraMode, CameraSpec, Lab, PixelFormat, Shot};
 
     fn identity(text: &str) -> Result<Identity, String> {
         Identity::try_from(text.to_owned())
@@ -331,5 +332,56 @@ mod tests {
             .err()
             .unwrap();
         assert_eq!(error.kind, ErrorKind::Gone, "{error}");
+    }
+
+    /// Cameras as the lab emulates them.
+    fn plug(lab: &Lab, name: &str, format: PixelFormat, card: &str, bus: &str) -> lab::Camera {
+        let spec = CameraSpec::new(CameraMode::new(format, 64, 48, 30)).named("uvcvideo", card, bus);
+        lab.camera(name, spec, |_: &Shot, into: &mut [u8]| into.len())
+    }
+
+    #[test]
+    fn a_camera_is_found_again_under_another_number() {
+        let Ok(lab) = Lab::new().map_err(|why| eprintln!("SKIPPED: camera identities: {why}")) else {
+            return;
+        };
+        let host = Host {
+            dev: lab.folder().to_owned(),
+            sys: lab.folder().to_owned(),
+        };
+        let yuyv = [FourCC::new(b"YUYV")];
+        let left = plug(&lab, "video0", PixelFormat::Yuyv, "Twin", "usb-1");
+        let _right = plug(&lab, "video1", PixelFormat::Yuyv, "Twin", "usb-2");
+        let depth = plug(&lab, "video2", PixelFormat::Z16, "Deep", "usb-3");
+        let _colour = plug(&lab, "video3", PixelFormat::Yuyv, "Deep", "usb-3");
+        let resolve = |text: &str| host.resolve(&identity(text).unwrap(), &yuyv);
+        assert_eq!(resolve("bus:usb-2").unwrap(), lab.path("video1"));
+        assert_eq!(
+            resolve("card:Deep").unwrap(),
+            lab.path("video3"),
+            "the one with colours"
+        );
+        let twins = resolve("card:Twin").unwrap_err();
+        assert_eq!(twins.kind, ErrorKind::Misconfigured);
+        assert!(
+            twins.message.contains("names 2 cameras") && twins.message.contains("bus:"),
+            "{twins}"
+        );
+        let found = host.find(|node| node.offers(&yuyv));
+        let found: Vec<_> = found.iter().map(|(identity, _)| identity.to_string()).collect();
+        assert_eq!(found, ["bus:usb-1", "bus:usb-2", "bus:usb-3"]);
+
+        left.unplug();
+        let gone = resolve("bus:usb-1").unwrap_err();
+        assert_eq!(gone.kind, ErrorKind::Gone);
+        assert!(gone.message.contains("Twin on usb-2"), "it says what is there: {gone}");
+        assert_eq!(resolve("card:Twin").unwrap(), lab.path("video1"), "one is left");
+        let _left = plug(&lab, "video9", PixelFormat::Yuyv, "Twin", "usb-1");
+        assert_eq!(resolve("bus:usb-1").unwrap(), lab.path("video9"));
+
+        depth.unplug();
+        lab.deny("video3", true);
+        let denied = resolve("bus:usb-3").unwrap_err();
+        assert_eq!(denied.kind, ErrorKind::Denied, "{denied}");
     }
 }
