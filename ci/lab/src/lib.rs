@@ -1,8 +1,9 @@
 //! A device lab without devices: emulated sensors behind real device nodes.
 //!
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. A [`Lab`] puts them behind nodes of a FUSE file
-//! system on the host's own kernel, at native speed: unmodified clients open, map, poll and `ioctl` them, from this
-//! process or another, without `LD_PRELOAD`.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly. A [`Lab`]
+//! puts them behind nodes of a FUSE file system on the host's own kernel, at native speed: unmodified clients open, map,
+//! poll and `ioctl` them, from this process or another, without `LD_PRELOAD`. [`vm`] boots a virtual machine with the
+//! kernel's own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes.
 //!
 //! ```no_run
 //! use std::sync::{Arc, Mutex};
@@ -37,6 +38,7 @@
 //!   64-bit process.
 //! - Whether a file blocks is taken from how it was opened; a later `F_SETFL` is not seen.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
 
 pub mod bus;
 mod caller;
@@ -44,6 +46,8 @@ mod camera;
 mod channel;
 pub mod chip;
 mod clock;
+pub mod guest;
+pub mod hal;
 mod i2c;
 mod lab;
 mod lock;
@@ -54,6 +58,8 @@ mod session;
 mod smbus;
 mod spi;
 mod tree;
+pub mod usb;
+pub mod vm;
 mod wire;
 
 pub use camera::{Camera, CameraCounts, CameraMode, CameraSpec, Interval, PixelFormat, Shot};

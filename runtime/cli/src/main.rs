@@ -1,9 +1,10 @@
 //! `sensebind`: sensors in, named events out.
 //!
 //! One file per verb in `commands`; what several verbs share sits beside this file:
-//! [`exit`] (codes), [`inputs`] (what can be replayed), [`packs`] (opening a pack with its prompts),
+//! [`board`] (board files), [`exit`] (codes), [`inputs`] (what can be replayed), [`packs`] (opening a pack with its prompts),
 //! [`outcome`] (events against what really happened), [`report`] (the summary), [`terminal`] (what a person sees).
 
+mod board;
 mod commands;
 mod exit;
 mod inputs;
@@ -44,6 +45,8 @@ enum Command {
     Pack(commands::pack::Args),
     /// Measure zero-shot accuracy of a pack on held-out scenes and recordings.
     Eval(commands::eval::Args),
+    /// Check board files, print their schema.
+    Boards(commands::boards::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Embed(args) => commands::embed::run(args),
         Command::Pack(args) => commands::pack::run(args),
         Command::Eval(args) => commands::eval::run(args),
+        Command::Boards(args) => commands::boards::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub mod boards;
 pub mod demo;
 pub mod embed;
 pub mod eval;
