@@ -7,7 +7,7 @@ use crate::settings;
 use crate::v4l2::{self, Camera, Identity, Layout, Picture, Pictures, Wanted};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Clock, DepthUnit, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError, StreamId,
+    Clock, DepthUnit, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError, StreamId,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -144,6 +144,10 @@ impl Driver for DepthV4l2 {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         self.parse(settings).map(drop)
+    }
+
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        self.check(settings).map(|()| Sense::Depth)
     }
 
     fn open(

@@ -11,7 +11,8 @@ use crate::settings;
 use crate::v4l2::{self, Camera, Identity, Layout, Picture, Pictures, Wanted};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError, StreamId, ThermalUnit,
+    Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError, StreamId,
+    ThermalUnit,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -94,6 +95,10 @@ impl Driver for ThermalUvc {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         self.parse(settings).map(drop)
+    }
+
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        self.check(settings).map(|()| Sense::Thermal)
     }
 
     fn open(

@@ -9,7 +9,8 @@ use crate::settings;
 use crate::v4l2::{self, Agreed, Camera, Identity, Layout, Picture, Pictures, Wanted};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Clock, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Settings, Source, SourceError, StreamId,
+    Clock, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Sense, Settings, Source, SourceError,
+    StreamId,
 };
 use serde::Deserialize;
 use std::sync::Arc;
@@ -120,6 +121,10 @@ impl Driver for V4l2Camera {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         self.parse(settings).map(drop)
+    }
+
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        self.check(settings).map(|()| Sense::Image)
     }
 
     fn open(
