@@ -24,6 +24,7 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+pub mod depth_v4l2;
 pub mod host_clock;
 mod paced;
 pub mod picture_folder;
@@ -31,6 +32,9 @@ pub mod replay;
 pub mod scene;
 mod settings;
 pub mod sound_collection;
+pub mod thermal_uvc;
+mod v4l2;
+pub mod v4l2_camera;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
@@ -38,6 +42,11 @@ pub static DRIVERS: &[&dyn Driver] = &[
     &picture_folder::PictureFolder,
     &replay::Replay,
     &scene::Scene,
+    &depth_v4l2::DepthV4l2,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
+    &thermal_uvc::ThermalUvc,
+    &v4l2_camera::V4l2Camera,
 ];
 
 /// The driver called `name`.

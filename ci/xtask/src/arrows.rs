@@ -39,6 +39,8 @@ const TABLE: &[Row] = &[
         name: "sensebind-drivers",
         uses: &["sensebind-core", "sensebind-record", "sensebind-scene"],
         tests_use: &[],
+        uses: &["sensebind-core", "sensebind-scene"],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-ring",
