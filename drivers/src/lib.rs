@@ -25,14 +25,22 @@ use sensebind_core::Driver;
 
 pub mod audio_file;
 pub mod host_clock;
+pub mod microphone;
 mod paced;
+mod packet_queue;
 pub mod picture_folder;
 pub mod scene;
 mod settings;
+mod sound_cards;
 pub mod sound_collection;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
+pub static DRIVERS: &[&dyn Driver] = &[
+    &audio_file::AudioFile,
+    &microphone::Microphone,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {

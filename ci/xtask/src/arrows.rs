@@ -38,7 +38,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "sensebind-drivers",
         uses: &["sensebind-core", "sensebind-scene"],
-        tests_use: &[],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-ring",
