@@ -29,10 +29,11 @@ fn with_microphone(test: &str, body: impl FnOnce(Microphone)) {
         return body(Microphone::create(Path::new(&folder)).unwrap());
     }
     let folder = tempfile::tempdir().unwrap();
-    let microphone = Microphone::create(folder.path()).unwrap();
+    // The child alone holds the FIFO, or it would not end with what plays.
+    let config = Microphone::create(folder.path()).unwrap().config().to_owned();
     let child = Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
-        .env("ALSA_CONFIG_PATH", microphone.config())
+        .env("ALSA_CONFIG_PATH", config)
         .env(FOLDER, folder.path())
         .output()
         .unwrap();

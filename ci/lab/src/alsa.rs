@@ -5,9 +5,11 @@
 //! # What differs from a sound card
 //! - The default device takes any rate, channels and sample format: what comes through the FIFO must be what the client
 //!   asked for, and its rate is the writer's.
+//! - A client reads in steps of 20 ms or a whole part of that: where a read finds less than it wants, the plug-in fills it
+//!   up with stale sound.
 //! - A client that reads while nothing is written hangs in its read, without an error; when the FIFO ends, ALSA delivers
 //!   its last buffer again and again, as fast as it is asked.
-//! - There are no overruns: what does not fit into the FIFO, a tenth of a second, is thrown away silently.
+//! - There are no overruns: what does not fit into the FIFO, a fifth of a second, is thrown away silently.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -23,10 +25,11 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-/// One write: short enough that a pipe takes all of it or nothing (4096 bytes, `PIPE_BUF`) up to 48 kHz and two channels
-/// of 32 bits.
-const PERIOD: Duration = Duration::from_millis(10);
-const PERIODS_PER_S: u32 = 100;
+/// One write.
+const PERIOD: Duration = Duration::from_millis(20);
+const PERIODS_PER_S: u32 = 50;
+/// The most that a pipe takes whole or not at all (pipe(7)).
+const PIPE_BUF: usize = 4096;
 
 /// ALSA's default device, captured from a FIFO.
 #[derive(Debug)]
@@ -73,7 +76,8 @@ impl Microphone {
     /// As the file system answers.
     ///
     /// # Panics
-    /// Where a hundredth of a second is no whole number of frames.
+    /// Where 20 ms are no whole number of frames. The thread does where they are more than 4096 bytes: two channels of 16
+    /// bits at 48 kHz fit.
     pub fn play(self, rate_hz: u32, frame: impl FnMut(u64, &mut Vec<u8>) + Send + 'static) -> io::Result<Playing> {
         assert!(rate_hz > 0 && rate_hz.is_multiple_of(PERIODS_PER_S), "{rate_hz} Hz");
         let (paused, over) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
@@ -150,6 +154,7 @@ impl Player {
                 frame(nth, &mut bytes);
                 nth += 1;
             }
+            assert!(bytes.len() <= PIPE_BUF, "{} bytes in 20 ms", bytes.len());
             if nth == frames {
                 // Sound of long ago must not wait for whoever opens the device. A pipe of another size serves too.
                 let _ = fcntl(
