@@ -26,11 +26,14 @@ use sensebind_core::Driver;
 pub mod audio_file;
 pub mod depth_v4l2;
 pub mod host_clock;
+pub mod microphone;
 mod paced;
+mod packet_queue;
 pub mod picture_folder;
 pub mod replay;
 pub mod scene;
 mod settings;
+mod sound_cards;
 pub mod sound_collection;
 pub mod thermal_uvc;
 mod v4l2;
@@ -47,6 +50,9 @@ pub static DRIVERS: &[&dyn Driver] = &[
     &scene::Scene,
     &thermal_uvc::ThermalUvc,
     &v4l2_camera::V4l2Camera,
+    &microphone::Microphone,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
 ];
 
 /// The driver called `name`.

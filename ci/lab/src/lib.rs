@@ -39,7 +39,9 @@
 //! - Whether a file blocks is taken from how it was opened; a later `F_SETFL` is not seen.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
 //! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. [`alsa`] is a microphone without a sound card.
 
+pub mod alsa;
 pub mod bus;
 mod caller;
 mod camera;
