@@ -109,7 +109,13 @@ fn what_is_trained_is_what_is_served() {
     let side = |size: usize| vec![size, size];
     for encoder in &trained.encoders {
         let sense = encoder.architecture.sense;
-        let mut session = Session::open(&runtime, &packed.join(format!("{}.onnx", sense.name())), Provider::Cpu, one).unwrap();
+        let mut session = Session::open(
+            &runtime,
+            &packed.join(format!("{}.onnx", sense.name())),
+            Provider::Cpu,
+            one,
+        )
+        .unwrap();
         let (ours, served) = if sense == Sense::Text {
             let words = Words::collect(model.text_context).unwrap();
             let recipe = manifest.text.as_ref().unwrap().input.clone();

@@ -127,10 +127,11 @@ pub(crate) struct CdrWriter {
 impl CdrWriter {
     const ENCAPSULATION: [u8; 4] = [0, 1, 0, 0];
 
-    pub(crate) fn new() -> Self {
-        Self {
-            out: Self::ENCAPSULATION.to_vec(),
-        }
+    /// Begins a message in the buffer `out`, whatever that held.
+    pub(crate) fn new(mut out: Vec<u8>) -> Self {
+        out.clear();
+        out.extend(Self::ENCAPSULATION);
+        Self { out }
     }
 
     fn align(&mut self, to: usize) {
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn fields_are_aligned_to_their_own_size_after_the_encapsulation() {
-        let mut w = CdrWriter::new();
+        let mut w = CdrWriter::new(Vec::new());
         w.text("ab");
         w.f64s(&[1.5]);
         w.u32(7);

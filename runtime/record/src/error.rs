@@ -29,9 +29,18 @@ pub enum RecordError {
         /// What the system said.
         source: io::Error,
     },
-    /// Writing failed: the disk is full, or the log was already finished.
+    /// Writing failed: the disk is full, say. The log takes nothing more; what was flushed before stays readable.
+    #[error("writing the log: {0}; it is readable up to its last flush: make room, then start a new log")]
+    Write(io::Error),
+    /// The log was written to again after writing had failed.
+    #[error("nothing more is recorded since writing the log failed ({why}): start a new log")]
+    Stopped {
+        /// How it failed.
+        why: String,
+    },
+    /// The log has no room of another kind: more than 65535 channels, say. It stays as it was.
     #[error("writing the log: {0}")]
-    Write(#[from] mcap::McapError),
+    Refused(mcap::McapError),
     /// A frame does not fit the format of its stream.
     #[error("{stream}: expected {expected} for {format}, found {found} bytes: the source breaks its own format")]
     BadFrame {

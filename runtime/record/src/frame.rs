@@ -171,16 +171,25 @@ impl Payload {
                             // OpenCV's three-channel pictures are blue first.
                             "bgr8" | "8UC3" => PixelLayout::Bgr8,
                             "mono8" | "8UC1" => PixelLayout::Gray8,
+                            "yuyv" | "yuv422_yuy2" => PixelLayout::Yuyv,
+                            "nv12" => PixelLayout::Nv12,
                             _ => {
-                                return Err("pixel encoding is not one of rgb8, bgr8, mono8, mono16, 16UC1, 32FC1");
+                                return Err(
+                                    "pixel encoding is not one of rgb8, bgr8, mono8, yuyv, nv12, mono16, 16UC1, 32FC1",
+                                );
                             }
                         };
-                        Ok(Format::Image {
+                        let format = Format::Image {
                             width,
                             height,
                             layout,
                             rate_hz,
-                        })
+                        };
+                        if has_whole_chroma(&format) {
+                            Ok(format)
+                        } else {
+                            Err("picture with shared colours has an odd size")
+                        }
                     }
                     _ => Err("pixel encoding does not fit the sense of the topic"),
                 }
@@ -242,7 +251,13 @@ impl Payload {
                 if (width, height) != (w, h) || encoding != first_encoding {
                     return Err("picture has another size or encoding than the first of its stream");
                 }
-                raster_bytes(width, height, pixel_bytes(&encoding), step, big_endian, data, scratch)
+                // The colours of NV12 follow its brightness, half as many rows.
+                let rows = if encoding == "nv12" { height / 2 * 3 } else { height };
+                if !(1..=MAX_SIDE_PX).contains(&width) || !(1..=MAX_SIDE_PX).contains(&height) {
+                    return Err("picture with an absurd size");
+                }
+                let swap = big_endian && matches!(encoding.as_str(), "mono16" | "16UC1" | "32FC1");
+                raster_bytes(width, rows, pixel_bytes(&encoding), step, swap, data, scratch)
             }
             (
                 Self::Sound {
@@ -300,35 +315,49 @@ fn compressed_layout(data: &[u8]) -> Result<PixelLayout, &'static str> {
 fn pixel_bytes(encoding: &str) -> usize {
     match encoding {
         "rgb8" | "bgr8" | "8UC3" => 3,
-        "mono16" | "16UC1" => 2,
+        "mono16" | "16UC1" | "yuyv" | "yuv422_yuy2" => 2,
         "32FC1" => 4,
         _ => 1,
     }
 }
 
-/// Checks the sizes; removes row padding and swaps to little-endian where needed.
+/// Whether its pixels come in the whole pairs (4:2:2) or squares of four (4:2:0) that share their colour.
+pub(crate) fn has_whole_chroma(format: &Format) -> bool {
+    match *format {
+        Format::Image {
+            width,
+            layout: PixelLayout::Yuyv,
+            ..
+        } => width.is_multiple_of(2),
+        Format::Image {
+            width,
+            height,
+            layout: PixelLayout::Nv12,
+            ..
+        } => width.is_multiple_of(2) && height.is_multiple_of(2),
+        _ => true,
+    }
+}
+
+/// Checks that there are `rows`; removes their padding and, to `swap`, turns each pixel's bytes around.
 fn raster_bytes(
     width: u32,
-    height: u32,
+    rows: u32,
     pixel_bytes: usize,
     step: u32,
-    big_endian: bool,
+    swap: bool,
     data: Bytes,
     scratch: &mut Vec<u8>,
 ) -> Result<FrameBytes, &'static str> {
-    if !(1..=MAX_SIDE_PX).contains(&width) || !(1..=MAX_SIDE_PX).contains(&height) {
-        return Err("picture with an absurd size");
-    }
     // Below 2^14 * 4 bytes: no overflow.
     let row = width as usize * pixel_bytes;
     let step = step as usize;
     if step < row {
         return Err("picture rows are shorter than its width");
     }
-    if step.checked_mul(height as usize) != Some(data.len()) {
+    if step.checked_mul(rows as usize) != Some(data.len()) {
         return Err("picture data is not rows times height");
     }
-    let swap = big_endian && matches!(pixel_bytes, 2 | 4);
     if step == row && !swap {
         return Ok(FrameBytes::Shared(data));
     }

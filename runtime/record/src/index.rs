@@ -41,6 +41,14 @@ impl Stretch {
     pub(crate) fn has_no_messages(&self) -> bool {
         !self.is_chunk && self.channels.as_ref().is_some_and(BTreeSet::is_empty)
     }
+
+    /// Whether a channel of which `is_wanted` is true may have messages in it.
+    pub(crate) fn may_hold(&self, is_wanted: impl Fn(u16) -> bool) -> bool {
+        match &self.channels {
+            Some(channels) => channels.iter().any(|&channel| is_wanted(channel)),
+            None => true,
+        }
+    }
 }
 
 /// How much a channel says and when.
@@ -52,6 +60,15 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
+    /// That of two channels together.
+    pub(crate) fn and(&self, other: &Self) -> Self {
+        Self {
+            messages: self.messages.saturating_add(other.messages),
+            first: self.first.min(other.first),
+            last: self.last.max(other.last),
+        }
+    }
+
     /// Mean messages per second; 0 for a single one.
     pub(crate) fn rate_hz(&self) -> f32 {
         let seconds = self.last.saturating_sub(self.first) as f64 * 1e-9;
@@ -91,6 +108,8 @@ pub(crate) struct Index {
     pub(crate) is_whole: bool,
     /// Bytes after the last whole record of one that does not.
     pub(crate) bytes_lost: u64,
+    /// Channel and `log_time` of the messages that the indexes behind the latest chunk name so far.
+    in_latest_chunk: Vec<(u16, u64)>,
 }
 
 /// Walks over all records of `input`.
@@ -123,10 +142,14 @@ pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
         let left = length - at;
         let size = match read_record_head(&mut file, left).map_err(read_error(at))? {
             Some((op::FOOTER, _)) => {
+                index.end_chunk();
                 index.is_whole = true;
                 return Ok(index);
             }
             Some((opcode, content)) => {
+                if opcode != op::MESSAGE_INDEX {
+                    index.end_chunk();
+                }
                 // What follows repeats what came before; damage there costs nothing.
                 index.is_whole |= opcode == op::DATA_END;
                 let consumed = index.note(&mut file, opcode, at, content).map_err(read_error(at))?;
@@ -134,6 +157,7 @@ pub(crate) fn walk(input: &mut dyn Input) -> Result<Index, RecordError> {
                 content + RECORD_HEAD as u64
             }
             None => {
+                // The indexes of the latest chunk may be missing in part: it is opened to see what it holds.
                 if !index.is_whole {
                     index.bytes_lost = left;
                 }
@@ -200,14 +224,19 @@ impl Index {
         let Ok(Record::MessageIndex(message_index)) = mcap::parse_record(op::MESSAGE_INDEX, bytes) else {
             return;
         };
-        if message_index.records.is_empty() {
-            return;
-        }
-        if let Some(chunk) = self.stretches.last_mut().filter(|stretch| stretch.is_chunk) {
-            chunk.channels.get_or_insert_default().insert(message_index.channel_id);
-        }
-        for entry in &message_index.records {
-            self.traffic.add(message_index.channel_id, entry.log_time);
+        let messages = message_index.records.iter();
+        self.in_latest_chunk
+            .extend(messages.map(|entry| (message_index.channel_id, entry.log_time)));
+    }
+
+    /// Notes what the indexes behind the latest chunk said: they are complete.
+    fn end_chunk(&mut self) {
+        let mut chunk = self.stretches.last_mut().filter(|stretch| stretch.is_chunk);
+        for (channel, log_time) in self.in_latest_chunk.drain(..) {
+            if let Some(chunk) = &mut chunk {
+                chunk.channels.get_or_insert_default().insert(channel);
+            }
+            self.traffic.add(channel, log_time);
         }
     }
 

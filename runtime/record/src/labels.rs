@@ -50,6 +50,13 @@ pub(crate) fn encode_event(event: &Event) -> Vec<u8> {
     .encode_to_vec()
 }
 
+/// The event of an `/events` message; `None` when it holds none.
+pub(crate) fn decode_event(message: &Bytes) -> Option<Event> {
+    let message = FoxgloveEvent::decode(message.clone()).ok()?;
+    let json = message.metadata.into_iter().find(|pair| pair.key == EVENT)?;
+    serde_json::from_str(&json.value).ok()
+}
+
 /// Label and stretch of a `/truth` message.
 ///
 /// # Errors

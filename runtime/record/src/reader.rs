@@ -1,5 +1,6 @@
 //! Reads a log in order of time, with bounded memory, whatever state it is in.
 
+mod entries;
 mod queue;
 mod survey;
 
@@ -62,7 +63,7 @@ pub struct LogFrame<'a> {
 /// Reads a log: all its sensor streams, merged in order of time.
 ///
 /// Reads what [`LogWriter`](crate::LogWriter) writes, and the CDR messages of ROS 2 bags (rosbag2 storage `mcap`):
-/// `sensor_msgs/msg/Image` (`rgb8`, `bgr8`, `8UC3`, `mono8`, `8UC1`, `mono16`, `16UC1`, `32FC1`),
+/// `sensor_msgs/msg/Image` (`rgb8`, `bgr8`, `8UC3`, `mono8`, `8UC1`, `yuyv`, `yuv422_yuy2`, `nv12`, `mono16`, `16UC1`, `32FC1`),
 /// `sensor_msgs/msg/CompressedImage` (JPEG, PNG), `sensor_msgs/msg/Imu`, `audio_common_msgs/msg/AudioData` and
 /// `AudioDataStamped` (taken for signed 16-bit little-endian samples; rate and channels: [`ReadOptions`]).
 ///
@@ -87,8 +88,12 @@ pub struct LogReader {
     roles: HashMap<u16, Role>,
     truth: Vec<(String, Span)>,
     span: Option<Span>,
-    /// By `first`, latest first: the next one is at the end.
-    to_come: Vec<Stretch>,
+    /// In the order of the file.
+    stretches: Vec<Stretch>,
+    /// Indexes of those still to be opened, by `first`, latest first: the next one is at the end.
+    to_come: Vec<usize>,
+    /// The only stream whose frames are delivered, where there is one.
+    selected: Option<usize>,
     queue: Queue,
     loss: Loss,
     is_whole: bool,
@@ -100,8 +105,13 @@ pub struct LogReader {
 /// What is done with the messages of a channel.
 #[derive(Debug, Clone)]
 enum Role {
-    /// Frames of the stream of this index.
-    Stream(usize, Kind),
+    /// Frames of a stream.
+    Stream {
+        /// Index into [`LogReader::streams`].
+        index: usize,
+        kind: Kind,
+        calibrating: bool,
+    },
     /// A sensor, but no message so far could be understood.
     Unsettled {
         kind: Kind,
@@ -112,6 +122,8 @@ enum Role {
     Truth,
     /// Detected events: output, not input.
     Events,
+    /// Entries of this topic about clocks or health, read when asked for.
+    Entries(String),
     /// No sensor; why.
     Skipped(String),
 }
@@ -145,7 +157,9 @@ impl LogReader {
             roles: HashMap::new(),
             truth: Vec::new(),
             span: None,
+            stretches: Vec::new(),
             to_come: Vec::new(),
+            selected: None,
             queue: Queue::default(),
             loss: Loss {
                 bytes_lost: index.bytes_lost,
@@ -156,11 +170,14 @@ impl LogReader {
             current: FrameBytes::Scratch,
             scratch: Vec::new(),
         };
-        log.survey(&index.stretches, index.traffic)?;
-        log.to_come = index.stretches;
-        log.to_come.retain(|stretch| !stretch.has_no_messages());
+        log.stretches = index.stretches;
+        log.survey(index.traffic)?;
+        let stretches = &log.stretches;
+        log.to_come = (0..stretches.len())
+            .filter(|&nth| !stretches[nth].has_no_messages())
+            .collect();
         log.to_come
-            .sort_by_key(|stretch| Reverse((stretch.first, stretch.offset)));
+            .sort_by_key(|&nth| Reverse((stretches[nth].first, stretches[nth].offset)));
         Ok(log)
     }
 
@@ -182,6 +199,15 @@ impl LogReader {
     /// Length of [`Self::span`].
     pub fn duration(&self) -> Duration {
         self.span.map_or(Duration::ZERO, Span::length)
+    }
+
+    /// Delivers from here on only frames of the stream of this index, and opens only what may hold some.
+    pub fn select(&mut self, stream: usize) {
+        self.selected = Some(stream);
+        let (stretches, roles) = (&self.stretches, &self.roles);
+        let is_of_it = |role: &Role| matches!(role, Role::Stream { index, .. } if *index == stream);
+        self.to_come
+            .retain(|&nth| stretches[nth].may_hold(|channel| roles.get(&channel).is_some_and(is_of_it)));
     }
 
     /// What could not be delivered so far; complete once [`Self::next`] has returned `None`.
@@ -208,7 +234,7 @@ impl LogReader {
             };
             let captured = Timestamp::from_nanos(message.log_time);
             self.latest = self.latest.max(Some(captured));
-            if let Some(stream) = self.frame(&message) {
+            if let Some((stream, calibrating)) = self.frame(&message) {
                 let data = match &self.current {
                     FrameBytes::Shared(data) => data,
                     FrameBytes::Scratch => &self.scratch[..],
@@ -216,18 +242,26 @@ impl LogReader {
                 return Ok(Some(LogFrame {
                     stream,
                     captured,
-                    calibrating: false,
+                    calibrating,
                     data,
                 }));
             }
         }
     }
 
-    /// Makes the frame of `message` the current one; `None`, and counted, when it is none.
-    fn frame(&mut self, message: &Message) -> Option<usize> {
-        let (stream, kind) = match self.roles.get(&message.channel) {
-            Some(Role::Stream(stream, kind)) => (*stream, *kind),
-            Some(Role::Truth | Role::Events) => return None,
+    /// Makes the frame of `message` the current one: its stream, and whether the sensor was calibrating itself. `None`,
+    /// and counted, when it is none.
+    fn frame(&mut self, message: &Message) -> Option<(usize, bool)> {
+        let (stream, kind, calibrating) = match self.roles.get(&message.channel) {
+            Some(Role::Stream { index, .. }) if self.selected.is_some_and(|selected| selected != *index) => {
+                return None;
+            }
+            Some(Role::Stream {
+                index,
+                kind,
+                calibrating,
+            }) => (*index, *kind, *calibrating),
+            Some(Role::Truth | Role::Events | Role::Entries(_)) => return None,
             Some(Role::Skipped(why)) => {
                 self.loss.skip(why);
                 return None;
@@ -252,7 +286,7 @@ impl LogReader {
         match bytes {
             Ok(bytes) => {
                 self.current = bytes;
-                Some(stream)
+                Some((stream, calibrating))
             }
             Err(why) => {
                 self.loss.skip(&format!("{name}: {why}"));
@@ -264,7 +298,8 @@ impl LogReader {
 
     /// Opens the stretches that may hold the next message.
     fn refill(&mut self) -> Result<(), RecordError> {
-        while let Some(stretch) = self.to_come.last() {
+        while let Some(&nth) = self.to_come.last() {
+            let stretch = &self.stretches[nth];
             let has_room = self.queue.held_bytes() < self.options.max_held_bytes;
             let is_due = self
                 .queue
@@ -273,14 +308,13 @@ impl LogReader {
             if !is_due {
                 break;
             }
-            let Some(stretch) = self.to_come.pop() else {
-                break;
-            };
-            match self.open_stretch(&stretch)? {
-                Ok(contents) => self.queue.add(stretch.offset, contents),
+            let (offset, length) = (stretch.offset, stretch.length);
+            self.to_come.pop();
+            match self.open_stretch(nth)? {
+                Ok(contents) => self.queue.add(offset, contents),
                 Err(why) => {
                     self.loss.chunks_lost += 1;
-                    self.loss.bytes_lost = self.loss.bytes_lost.saturating_add(stretch.length);
+                    self.loss.bytes_lost = self.loss.bytes_lost.saturating_add(length);
                     self.loss.skip(&format!("unknown number in a damaged chunk: {why}"));
                 }
             }
@@ -288,8 +322,9 @@ impl LogReader {
         Ok(())
     }
 
-    /// Reads and opens a stretch; the inner error says why it is unusable.
-    fn open_stretch(&mut self, stretch: &Stretch) -> Result<Result<Contents, String>, RecordError> {
+    /// Reads and opens a stretch by its index; the inner error says why it is unusable.
+    fn open_stretch(&mut self, nth: usize) -> Result<Result<Contents, String>, RecordError> {
+        let stretch = &self.stretches[nth];
         let at = |source| RecordError::Read {
             offset: stretch.offset,
             source,

@@ -22,6 +22,9 @@ pub mod keys {
     pub const WIDTH: &str = "width";
     /// Compressed pictures: rows.
     pub const HEIGHT: &str = "height";
+    /// `true` on the channel of frames that a sensor took while it calibrated itself; the others of its stream have a
+    /// channel without this key.
+    pub const CALIBRATING: &str = "calibrating";
     /// Sound of ROS bags: interleaved channels.
     pub const CHANNELS: &str = "channels";
 }
@@ -191,6 +194,11 @@ pub(crate) fn raster_sense(encoding: &str, topic: &str, metadata: &Metadata) -> 
         "mono16" | "16UC1" | "32FC1" => Sense::Depth,
         _ => Sense::Image,
     }
+}
+
+/// Whether frames of a channel were taken while the sensor calibrated itself.
+pub(crate) fn is_calibrating(metadata: &Metadata) -> bool {
+    metadata.get(keys::CALIBRATING).is_some_and(|value| value == "true")
 }
 
 /// A positive finite number of the metadata.

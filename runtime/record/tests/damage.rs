@@ -201,6 +201,22 @@ fn messages_that_make_no_sense_are_refused_and_counted() {
                 ..good.clone()
             },
         ),
+        (
+            "odd size",
+            RawImage {
+                encoding: "nv12".to_owned(),
+                height: 3,
+                ..good.clone()
+            },
+        ),
+        (
+            "odd size",
+            RawImage {
+                encoding: "yuv422_yuy2".to_owned(),
+                width: 3,
+                ..good.clone()
+            },
+        ),
     ];
     let channel = OneChannel::protobuf("/cam/image", "foxglove.RawImage");
     for (says, image) in bad {

@@ -151,6 +151,7 @@ fn truth_comes_back_by_start_and_events_are_not_input() {
     assert_eq!(serde_json::from_str::<Event>(&json.value).unwrap(), event);
 
     let mut reader = open(bytes);
+    assert_eq!(reader.events().unwrap(), [event]);
     let expected = [
         ("dog_bark".to_owned(), Span::new(at(10), at(3_000_000_123))),
         ("rain".to_owned(), Span::new(at(20), at(40))),
@@ -177,8 +178,14 @@ fn other_tools_find_the_schemas_they_know() {
                 let image = RawImage::decode(&*message.data).unwrap();
                 let time = image.timestamp.unwrap();
                 assert_eq!((time.sec(), time.nsec()), (5, 7));
-                assert_eq!((image.width, image.height), (7, 5));
-                assert_eq!(image.data.len(), image.step as usize * 5);
+                let (size, rows) = match image.encoding.as_str() {
+                    "yuyv" => ((6, 4), 4),
+                    // Half as many rows of colours.
+                    "nv12" => ((6, 4), 6),
+                    _ => ((7, 5), 5),
+                };
+                assert_eq!((image.width, image.height), size);
+                assert_eq!(image.data.len(), image.step as usize * rows);
                 image.encoding
             }
             "foxglove.CompressedImage" => CompressedImage::decode(&*message.data).unwrap().format,
@@ -212,10 +219,12 @@ fn other_tools_find_the_schemas_they_know() {
             ("/jpeg/image", "jpeg"),
             ("/kelvin/image", "32FC1"),
             ("/metres/image", "32FC1"),
+            ("/nv12/image", "nv12"),
             ("/png/image", "png"),
             ("/quarter_mm/image", "16UC1"),
             ("/rgb/image", "rgb8"),
             ("/tenths/image", "mono16"),
+            ("/yuyv/image", "yuyv"),
         ]
     );
 }
@@ -243,6 +252,32 @@ fn the_writer_refuses_what_breaks_a_format_and_goes_on() {
     }
     log.write(&stream, &rgb, &frame(&good)).unwrap();
     assert_eq!(read_all(&mut open(finished(log))).0.len(), 2);
+}
+
+#[test]
+fn pixels_that_share_their_colours_come_in_even_sizes() {
+    let mut log = new_log();
+    for (layout, width, height) in [
+        (PixelLayout::Yuyv, 7, 4),
+        (PixelLayout::Nv12, 7, 4),
+        (PixelLayout::Nv12, 6, 5),
+    ] {
+        let odd = Format::Image {
+            width,
+            height,
+            layout,
+            rate_hz: 1.0,
+        };
+        let data = frame_bytes(&odd, 1);
+        let frame = Frame {
+            seq: 0,
+            calibrating: false,
+            captured: Timestamp::ZERO,
+            data: &data,
+        };
+        let error = log.write(&StreamId::new("odd"), &odd, &frame).unwrap_err();
+        assert!(error.to_string().contains("even"), "{error}");
+    }
 }
 
 #[test]

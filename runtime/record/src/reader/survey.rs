@@ -3,7 +3,8 @@
 use super::{LogReader, Role};
 use crate::RecordError;
 use crate::frame::Payload;
-use crate::index::{Stretch, TrafficByChannel};
+use crate::index::TrafficByChannel;
+use crate::journal;
 use crate::labels::decode_truth;
 use crate::topic::{self, Kind, Metadata};
 use sensebind_core::{Format, Span, StreamId, Timestamp};
@@ -11,26 +12,25 @@ use std::collections::{BTreeSet, HashMap};
 
 impl LogReader {
     /// Learns the channels, the first message of each and all labels: opens the stretches that have something new.
-    pub(super) fn survey(&mut self, stretches: &[Stretch], mut traffic: TrafficByChannel) -> Result<(), RecordError> {
+    pub(super) fn survey(&mut self, mut traffic: TrafficByChannel) -> Result<(), RecordError> {
         let mut schemas: HashMap<u16, String> = HashMap::new();
         let mut first_messages: Vec<(u16, Payload)> = Vec::new();
         let mut unsettled: BTreeSet<u16> = BTreeSet::new();
         // Declarations come first, wherever they stand. A channel may be declared in a chunk that holds no message of it.
-        let (declarations, others): (Vec<_>, Vec<_>) = stretches.iter().partition(|stretch| stretch.has_no_messages());
-        for stretch in declarations.into_iter().chain(others) {
-            let news = |channel: &u16| {
-                unsettled.contains(channel) || self.roles.get(channel).is_none_or(|role| matches!(role, Role::Truth))
+        let (declarations, others): (Vec<_>, Vec<_>) =
+            (0..self.stretches.len()).partition(|&nth| self.stretches[nth].has_no_messages());
+        for nth in declarations.into_iter().chain(others) {
+            let stretch = &self.stretches[nth];
+            let is_news = |channel: u16| {
+                unsettled.contains(&channel) || self.roles.get(&channel).is_none_or(|role| matches!(role, Role::Truth))
             };
             let all_declared = traffic.0.keys().all(|channel| self.roles.contains_key(channel));
-            let has_news = stretch
-                .channels
-                .as_ref()
-                .is_none_or(|channels| channels.iter().any(news));
-            if stretch.is_chunk && all_declared && !has_news {
+            if stretch.is_chunk && all_declared && !stretch.may_hold(is_news) {
                 continue;
             }
+            let is_indexed = stretch.channels.is_some();
             // Damage is counted when its turn comes in `next`.
-            let Ok(contents) = self.open_stretch(stretch)? else {
+            let Ok(contents) = self.open_stretch(nth)? else {
                 continue;
             };
             schemas.extend(contents.schemas);
@@ -46,7 +46,7 @@ impl LogReader {
                 self.roles.insert(channel.id, role);
             }
             for message in &contents.messages {
-                if stretch.channels.is_none() {
+                if !is_indexed {
                     traffic.add(message.channel, message.log_time);
                 }
                 match self.roles.get(&message.channel) {
@@ -74,6 +74,7 @@ impl LogReader {
         }
         self.truth.sort_by_key(|(_, span)| (span.start, span.end));
         first_messages.sort_by_key(|(channel, _)| *channel);
+        self.join_calibrating(&mut traffic);
         for (channel, payload) in first_messages {
             let seen = traffic.0.get(&channel).copied();
             self.settle(channel, &payload, seen.map_or(0.0, |seen| seen.rate_hz()));
@@ -86,6 +87,29 @@ impl LogReader {
         Ok(())
     }
 
+    /// Counts frames of a calibrating sensor with the others of its stream, or the two channels would differ in rate.
+    fn join_calibrating(&self, traffic: &mut TrafficByChannel) {
+        let sensors = || {
+            self.roles.iter().filter_map(|(channel, role)| match role {
+                Role::Unsettled { topic, metadata, .. } => Some((*channel, topic, metadata)),
+                _ => None,
+            })
+        };
+        for (channel, topic, metadata) in sensors().filter(|(.., metadata)| topic::is_calibrating(metadata)) {
+            let mut judged = metadata.clone();
+            judged.remove(topic::keys::CALIBRATING);
+            let twin = sensors().find(|(_, other, metadata)| *other == topic && **metadata == judged);
+            let Some((twin, ..)) = twin else {
+                continue;
+            };
+            if let (Some(a), Some(b)) = (traffic.0.get(&channel), traffic.0.get(&twin)) {
+                let both = a.and(b);
+                traffic.0.insert(channel, both);
+                traffic.0.insert(twin, both);
+            }
+        }
+    }
+
     /// Gives a channel its stream.
     fn settle(&mut self, channel: u16, payload: &Payload, seen_rate_hz: f32) {
         let Some(Role::Unsettled { kind, topic, metadata }) = self.roles.get(&channel).cloned() else {
@@ -94,8 +118,16 @@ impl LogReader {
         let Ok(format) = payload.format(&topic, &metadata, &self.options, seen_rate_hz) else {
             return;
         };
-        let stream = self.stream_index(&topic, &metadata, format, payload.encoding(), channel);
-        self.roles.insert(channel, Role::Stream(stream, kind));
+        let index = self.stream_index(&topic, &metadata, format, payload.encoding(), channel);
+        let calibrating = topic::is_calibrating(&metadata);
+        self.roles.insert(
+            channel,
+            Role::Stream {
+                index,
+                kind,
+                calibrating,
+            },
+        );
     }
 
     /// The stream of that name and format, made if it does not exist.
@@ -133,6 +165,7 @@ fn role_of(topic: &str, schema: &str, message_encoding: &str, metadata: &Metadat
     match (topic, schema) {
         (topic::TRUTH, "foxglove.Event") => return Role::Truth,
         (topic::EVENTS, "foxglove.Event") => return Role::Events,
+        _ if journal::is_entry(topic, schema) => return Role::Entries(topic.to_owned()),
         _ => {}
     }
     match Kind::of(message_encoding, schema) {

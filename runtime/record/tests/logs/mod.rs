@@ -67,7 +67,19 @@ pub fn every_format() -> Vec<(&'static str, Format)> {
         ("quarter_mm", depth(DepthUnit::MetresPerCount(0.00025), Some(421.5))),
         ("metres", depth(DepthUnit::MetresF32, None)),
         ("imu", Format::Imu { rate_hz: 200.0 }),
+        ("yuyv", shared_colours(PixelLayout::Yuyv)),
+        ("nv12", shared_colours(PixelLayout::Nv12)),
     ]
+}
+
+/// Pixels of these share their colours in pairs or squares: even sizes only.
+fn shared_colours(layout: PixelLayout) -> Format {
+    Format::Image {
+        width: 6,
+        height: 4,
+        layout,
+        rate_hz: 4.0,
+    }
 }
 
 /// A frame that fits `format`.
