@@ -5,6 +5,7 @@ use crate::exit::{Exit, Failure};
 use crate::packs;
 use crate::terminal;
 use sensebind_models::pack::Pack;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// What to do with board files.
@@ -31,7 +32,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     match args.action {
         Action::Check { files } => check(&files),
         Action::Schema => {
-            print!("{}", schema());
+            io::stdout().write_all(schema().as_bytes())?;
             Ok(())
         }
     }

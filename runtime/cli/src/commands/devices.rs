@@ -6,6 +6,7 @@ use sensebind_core::{Driver, Found};
 use sensebind_drivers::DRIVERS;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{self, Write};
 
 /// What to list.
 #[derive(Debug, clap::Args)]
@@ -27,7 +28,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
                 "name": found.name, "driver": driver.name(), "settings": found.settings, "about": found.about,
             })
         }))?,
-        (true, false) => DRIVERS.iter().for_each(|driver| describe(*driver)),
+        (true, false) => {
+            for driver in DRIVERS {
+                describe(*driver)?;
+            }
+        }
         (true, true) => {
             print_json(DRIVERS.iter().map(
                 |driver| json!({ "driver": driver.name(), "about": driver.about(), "settings": driver.schema() }),
@@ -67,6 +72,7 @@ fn list_attached() -> Result<(), Failure> {
         return Ok(());
     }
     // A board file as it stands: what is no TOML is a comment.
+    let mut out = anstream::stdout().lock();
     for (driver, found) in attached {
         let mut table = toml::Table::new();
         table.insert("name".to_owned(), found.name.into());
@@ -75,19 +81,20 @@ fn list_attached() -> Result<(), Failure> {
         let mut board = toml::Table::new();
         board.insert("sensor".to_owned(), vec![table].into());
         let snippet = toml::to_string(&board).or_exit(Exit::Failure)?;
-        anstream::println!("{}\n{snippet}", format!("# {}", found.about).dimmed());
+        writeln!(out, "{}\n{snippet}", format!("# {}", found.about).dimmed())?;
     }
     Ok(())
 }
 
 fn print_json(items: impl Iterator<Item = Value>) -> Result<(), Failure> {
-    println!("{}", serde_json::to_string_pretty(&items.collect::<Vec<_>>())?);
-    Ok(())
+    let items = serde_json::to_string_pretty(&items.collect::<Vec<_>>())?;
+    Ok(writeln!(io::stdout(), "{items}")?)
 }
 
 /// A driver with its settings, for a person.
-fn describe(driver: &dyn Driver) {
-    anstream::println!("{}: {}", driver.name().bold(), driver.about());
+fn describe(driver: &dyn Driver) -> io::Result<()> {
+    let mut out = anstream::stdout().lock();
+    writeln!(out, "{}: {}", driver.name().bold(), driver.about())?;
     let schema = driver.schema().to_value();
     let required: Vec<&str> = schema["required"]
         .as_array()
@@ -102,9 +109,9 @@ fn describe(driver: &dyn Driver) {
             ", optional"
         };
         let about = said["description"].as_str().unwrap_or_default().replace('\n', " ");
-        println!("  {setting} ({}{optional}): {about}", kind(said, &schema));
+        writeln!(out, "  {setting} ({}{optional}): {about}", kind(said, &schema))?;
     }
-    println!();
+    writeln!(out)
 }
 
 /// What a setting may be, in words.

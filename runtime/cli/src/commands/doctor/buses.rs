@@ -74,11 +74,14 @@ impl Bus {
         nodes
     }
 
-    fn check(&self) -> Vec<Finding> {
+    fn check(&self, say_absent: bool) -> Vec<Finding> {
         let nodes = self.nodes();
         if nodes.is_empty() {
+            if !say_absent {
+                return Vec::new();
+            }
             let found = format!("no {}/{}*{}", self.folder, self.begin, self.end);
-            return vec![Finding::ok(self.name, found).to_do(format!("if a sensor needs it: {}", self.absent))];
+            return vec![Finding::ok(self.name, found).remedied_by(format!("if a sensor needs it: {}", self.absent))];
         }
         let mut open = Vec::new();
         let mut findings = Vec::new();
@@ -86,7 +89,8 @@ impl Bus {
             match denied(node) {
                 None => open.push(node.display().to_string()),
                 Some(remedy) => findings.push(
-                    Finding::warning(self.name, format!("{}: this user may not open it", node.display())).to_do(remedy),
+                    Finding::warning(self.name, format!("{}: this user may not open it", node.display()))
+                        .remedied_by(remedy),
                 ),
             }
         }
@@ -97,9 +101,9 @@ impl Bus {
     }
 }
 
-/// What every bus has to show.
-pub fn check() -> Vec<Finding> {
-    BUSES.iter().flat_map(Bus::check).collect()
+/// What every bus has to show; those that are not there only when asked for: a board's sensors tell what it misses.
+pub fn check(say_absent: bool) -> Vec<Finding> {
+    BUSES.iter().flat_map(|bus| bus.check(say_absent)).collect()
 }
 
 /// What makes a missing `node` appear.
@@ -119,11 +123,8 @@ pub fn denied(node: &Path) -> Option<String> {
     let group_may = metadata.mode() & 0o060 == 0o060;
     let groups = fs::read_to_string("/etc/group").unwrap_or_default();
     let Some((group, members)) = group(&groups, metadata.gid()).filter(|(name, _)| group_may && *name != "root") else {
-        let name = node
-            .file_name()
-            .map(|n| n.to_string_lossy().into_owned())
-            .unwrap_or_default();
-        let kernel_name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        let name = node.file_name().map(|n| n.to_string_lossy()).unwrap_or_default();
+        let kernel_name = name.split(|c: char| c.is_ascii_digit()).next().unwrap_or_default();
         return Some(format!(
             "let a group have it: echo 'KERNEL==\"{kernel_name}*\", GROUP=\"plugdev\", MODE=\"0660\"' | sudo tee \
              /etc/udev/rules.d/60-sensebind.rules && sudo udevadm control --reload && sudo udevadm trigger && sudo \

@@ -39,7 +39,8 @@ fn monotonic_clock() -> Finding {
     let after = clock_gettime(ClockId::Monotonic);
     if (after.tv_sec, after.tv_nsec) < (before.tv_sec, before.tv_nsec) {
         let found = format!("the monotonic clock went back ({source}): capture times would be wrong");
-        return Finding::problem("clock", found).to_do("boot with another clock source (kernel option clocksource=)");
+        return Finding::problem("clock", found)
+            .remedied_by("boot with another clock source (kernel option clocksource=)");
     }
     Finding::ok("clock", format!("monotonic, {source}"))
 }
@@ -49,13 +50,13 @@ fn wall_clock() -> Finding {
     let remedy = "sudo timedatectl set-ntp true";
     if now.tv_sec < SANE_TIME_S {
         let found = "the wall clock is before 2024: logs would carry a wrong date; events do not depend on it";
-        return Finding::warning("wall clock", found).to_do(remedy);
+        return Finding::warning("wall clock", found).remedied_by(remedy);
     }
     let folder = Path::new(TIME_SYNC);
     if folder.join("synchronized").exists() {
         Finding::ok("wall clock", "synchronised")
     } else if folder.exists() {
-        Finding::warning("wall clock", "not synchronised yet: the date in logs may be off").to_do(remedy)
+        Finding::warning("wall clock", "not synchronised yet: the date in logs may be off").remedied_by(remedy)
     } else {
         Finding::ok("wall clock", "set; whether it is synchronised is unknown")
     }
@@ -70,7 +71,7 @@ fn governor() -> Option<Finding> {
     let slow = governor == "powersave" && !driver.contains("pstate");
     Some(if slow {
         Finding::warning("processor", format!("{found}: stays at its lowest frequency"))
-            .to_do("echo schedutil | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")
+            .remedied_by("echo schedutil | sudo tee /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor")
     } else {
         Finding::ok("processor", found)
     })
@@ -83,14 +84,14 @@ fn disk(record: &RecordTable) -> Finding {
     let folder = folder.unwrap_or(Path::new("."));
     if !folder.is_dir() {
         let found = format!("{} is no folder: nothing would be recorded", folder.display());
-        return Finding::warning(check, found).to_do(format!("mkdir -p {}", folder.display()));
+        return Finding::warning(check, found).remedied_by(format!("mkdir -p {}", folder.display()));
     }
     if access(folder, Access::WRITE_OK).is_err() {
         let found = format!(
             "{}: this user may not write there: nothing would be recorded",
             folder.display()
         );
-        return Finding::warning(check, found).to_do(format!("sudo chown $USER {}", folder.display()));
+        return Finding::warning(check, found).remedied_by(format!("sudo chown $USER {}", folder.display()));
     }
     let free = match statvfs(folder) {
         Ok(disk) => disk.f_bavail.saturating_mul(disk.f_frsize),
@@ -104,7 +105,7 @@ fn disk(record: &RecordTable) -> Finding {
             wanted as f64 / 1e9
         );
         return Finding::warning(check, found)
-            .to_do("free space there, or set `max_bytes` or another `path` in [record]");
+            .remedied_by("free space there, or set `max_bytes` or another `path` in [record]");
     }
     Finding::ok(check, found)
 }

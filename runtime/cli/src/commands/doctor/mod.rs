@@ -12,6 +12,7 @@ use crate::board::{Board, BoardError};
 use crate::exit::{Exit, Failure};
 use owo_colors::OwoColorize;
 use serde::Serialize;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// What to look at.
@@ -74,7 +75,7 @@ impl Finding {
         }
     }
 
-    fn to_do(mut self, remedy: impl Into<String>) -> Self {
+    fn remedied_by(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
@@ -98,13 +99,16 @@ pub fn run(args: Args) -> Result<(), Failure> {
         ));
         findings.extend(sensors::check(board));
     }
-    findings.extend(buses::check());
+    findings.extend(buses::check(board.is_none()));
     findings.extend(models::check(board.as_ref()));
     findings.extend(host::check(board.as_ref()));
     if args.json {
-        println!("{}", serde_json::to_string_pretty(&findings)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string_pretty(&findings)?)?;
     } else {
-        findings.iter().for_each(print);
+        let mut out = anstream::stdout().lock();
+        for finding in &findings {
+            print(&mut out, finding)?;
+        }
     }
     let problems = findings.iter().filter(|f| f.level == Level::Problem).count();
     if problems == 0 {
@@ -121,25 +125,24 @@ pub fn run(args: Args) -> Result<(), Failure> {
 fn read(file: &Path) -> Result<Board, Finding> {
     let refuse = |error: BoardError| {
         Finding::problem("board", error.to_string())
-            .to_do("correct the file; `sensebind boards check FILE` checks it again")
+            .remedied_by("correct the file; `sensebind boards check FILE` checks it again")
     };
     let board = Board::load(file).map_err(refuse)?;
     board.check().map_err(refuse)?;
     Ok(board)
 }
 
-fn print(finding: &Finding) {
+fn print(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     let level = match finding.level {
         Level::Ok => format!("{:<8}", "ok").green().to_string(),
         Level::Warning => format!("{:<8}", "warning").yellow().bold().to_string(),
         Level::Problem => format!("{:<8}", "problem").red().bold().to_string(),
     };
-    anstream::println!(
-        "{level} {:<14} {}",
-        finding.check,
-        finding.found.replace('\n', "\n                        ")
-    );
-    if let Some(remedy) = &finding.remedy {
-        anstream::println!("{:24}{} {remedy}", "", "→".bold());
+    // What goes on below begins where the first line's text does.
+    let found = finding.found.replace('\n', &format!("\n{:24}", ""));
+    writeln!(out, "{level} {:<14} {found}", finding.check)?;
+    match &finding.remedy {
+        Some(remedy) => writeln!(out, "{:24}{} {remedy}", "", "→".bold()),
+        None => Ok(()),
     }
 }

@@ -16,10 +16,9 @@ pub fn check(board: Option<&Board>) -> Vec<Finding> {
     let pack = match Pack::open(&dir) {
         Ok(pack) => Some(pack),
         Err(error) => {
-            findings
-                .push(Finding::problem("pack", error.to_string()).to_do(
-                    "name a pack's folder in the board's [pack] path, or make one with `sensebind pack import`",
-                ));
+            findings.push(Finding::problem("pack", error.to_string()).remedied_by(
+                "name a pack's folder in the board's [pack] path, or make one with `sensebind pack import`",
+            ));
             None
         }
     };
@@ -44,7 +43,7 @@ pub fn check(board: Option<&Board>) -> Vec<Finding> {
         }
         Err(error) => findings.push(
             Finding::problem("ONNX Runtime", error.to_string())
-                .to_do("make setup, or set ORT_DYLIB_PATH to a libonnxruntime.so of this machine"),
+                .remedied_by("make setup, or set ORT_DYLIB_PATH to a libonnxruntime.so of this machine"),
         ),
     }
     findings
@@ -86,7 +85,7 @@ fn tried(runtime: &Runtime, pack: &Pack, provider: Provider) -> Finding {
     let check = "provider";
     let Some(kind) = kinds.min_by_key(bytes) else {
         return Finding::problem(check, "the pack has no graph")
-            .to_do("import a checkpoint with `sensebind pack import`");
+            .remedied_by("import a checkpoint with `sensebind pack import`");
     };
     let graph = match pack.verified_graph(kind) {
         Ok(graph) => graph,

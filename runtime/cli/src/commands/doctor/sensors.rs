@@ -33,14 +33,14 @@ fn check_sensor(sensor: &Sensor) -> Vec<Finding> {
                     buses::absent(path)
                 };
                 let found = format!("{value} is not there: a run goes on without it and waits for it");
-                return Finding::warning(name, found).to_do(remedy);
+                return Finding::warning(name, found).remedied_by(remedy);
             }
             match buses::denied(path).filter(|_| key != "path") {
                 Some(remedy) => Finding::warning(
                     name,
                     format!("{value}: this user may not open it: a run goes on without it"),
                 )
-                .to_do(remedy),
+                .remedied_by(remedy),
                 None => Finding::ok(name, format!("{value}, driver {}", sensor.driver.name())),
             }
         })
@@ -56,7 +56,7 @@ fn by_driver(sensor: &Sensor) -> Finding {
     let found: Vec<String> = sensor.driver.find().into_iter().map(|found| found.about).collect();
     if found.is_empty() {
         let found = format!("device {device}: driver {driver} finds nothing attached: a run goes on without it");
-        return Finding::warning(name, found).to_do("plug it in; `sensebind devices` lists what is attached");
+        return Finding::warning(name, found).remedied_by("plug it in; `sensebind devices` lists what is attached");
     }
     Finding::ok(
         name,
