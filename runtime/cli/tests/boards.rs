@@ -10,7 +10,7 @@ use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use support::{Ran, ran, sensebind, text};
+use support::{Ran, copy_of_starter, ran, sensebind, text};
 
 const CONFIGURATION: i32 = 4;
 
@@ -126,11 +126,9 @@ fn boards_that_cannot_be_used() {
     changed("name = \"imu\"", "name = \"camera\"").failed_with(CONFIGURATION, &["two sensors", "\"camera\""]);
     changed("[encoder]", "[pack]\nprompts = \"none.toml\"\n[encoder]")
         .failed_with(CONFIGURATION, &["none.toml", "docs/prompts.md"]);
-    // The starter pack stores f16, and has no video graph.
+    // The starter pack stores f16.
     changed("[encoder]", "[encoder.audio]\nprecision = \"f32\"\n[encoder]")
         .failed_with(CONFIGURATION, &["encoder.audio", "f16", "--precision f32"]);
-    changed("[encoder]", "[encoder.image]\nframes = \"clip\"\n[encoder]")
-        .failed_with(CONFIGURATION, &["encoder.image", "video graph"]);
     check(Path::new("/nowhere/board.toml")).failed_with(CONFIGURATION, &["/nowhere/board.toml", "cannot be read"]);
 
     // One bad board does not hide the next one.
@@ -143,6 +141,23 @@ fn boards_that_cannot_be_used() {
     let elsewhere = changed("[encoder]", "[pack]\npath = \"/nowhere/pack\"\n[encoder]");
     assert_eq!(elsewhere.code, 0, "{}", elsewhere.err);
     assert!(elsewhere.err.contains("pack not checked"), "{}", elsewhere.err);
+}
+
+#[test]
+fn clips_need_a_pack_with_a_graph_for_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let clips = "[encoder.image]\nframes = \"clip\"\n[encoder]";
+    check(&ci_replay_with(dir.path(), "[encoder]", clips)).fine();
+    let pack = copy_of_starter(dir.path());
+    let manifest = fs::read_to_string(pack.join("pack.toml")).unwrap();
+    let mut table: toml::Table = manifest.parse().unwrap();
+    table.remove("video").unwrap();
+    fs::write(pack.join("pack.toml"), toml::to_string(&table).unwrap()).unwrap();
+    let board = ci_replay_with(dir.path(), "[encoder]", &format!("[pack]\npath = \"pack\"\n{clips}"));
+    check(&board).failed_with(
+        CONFIGURATION,
+        &["encoder.image", "no video graph", "frames = \"still\""],
+    );
 }
 
 #[test]

@@ -316,7 +316,7 @@ sensor = "imu"
             (with("threads = 2", "threads = 0"), &["lab.toml:10:", "nonzero"]),
             (
                 with("precision = \"f16\"", "precision = \"f61\""),
-                &["lab.toml:14:", "did you mean `f16`?"],
+                &["lab.toml:14:", "`f61`", "`f16`"],
             ),
             (with("frames = \"clip\"", "frames = 2"), &["lab.toml:15:"]),
             (
