@@ -133,12 +133,14 @@ fn every_driver_keeps_the_contract() {
             continue;
         };
         driver.check(&settings).unwrap();
+        let sense = driver.sense(&settings).unwrap();
         let mut source = driver.open(&stream, &settings, &clock).unwrap();
         assert_eq!(
             source.stream(),
             &stream,
             "{name}: a stream has the name that the board gives it"
         );
+        assert_eq!(source.format().sense(), sense, "{name}");
         read_to_the_end(&mut *source);
     }
 }

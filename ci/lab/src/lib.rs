@@ -68,4 +68,3 @@ pub use lab::Lab;
 pub use mount::Unavailable;
 pub use nix::errno::Errno;
 pub use spi::SpiDevice;
-pub mod hal;

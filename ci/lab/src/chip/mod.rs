@@ -3,7 +3,6 @@
 pub mod amg8833;
 pub mod bmi160;
 pub mod clock;
-pub mod clock;
 pub mod icm20948;
 pub mod icm42688;
 pub mod imu_body;
