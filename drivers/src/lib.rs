@@ -42,17 +42,13 @@ pub mod v4l2_camera;
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
     &audio_file::AudioFile,
+    &depth_v4l2::DepthV4l2,
+    &microphone::Microphone,
     &picture_folder::PictureFolder,
     &replay::Replay,
     &scene::Scene,
-    &depth_v4l2::DepthV4l2,
-    &picture_folder::PictureFolder,
-    &scene::Scene,
     &thermal_uvc::ThermalUvc,
     &v4l2_camera::V4l2Camera,
-    &microphone::Microphone,
-    &picture_folder::PictureFolder,
-    &scene::Scene,
 ];
 
 /// The driver called `name`.

@@ -10,8 +10,8 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Clock, ClockFix, ClockMap, ClockMapSpec, Driver, ErrorKind, Format, Found, Frame, Reading, Settings,
-    Source, SourceError, StreamId, Timestamp,
+    AudioSample, Clock, ClockFix, ClockMap, ClockMapSpec, Driver, ErrorKind, Format, Found, Frame, Reading, Sense,
+    Settings, Source, SourceError, StreamId, Timestamp,
 };
 use serde::Deserialize;
 use std::collections::BTreeSet;
@@ -184,6 +184,10 @@ impl Driver for Microphone {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         MicrophoneSettings::parse(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, _settings: &Settings) -> Result<Sense, SourceError> {
+        Ok(Sense::Audio)
     }
 
     fn open(

@@ -37,9 +37,12 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-record", "sensebind-scene"],
-        tests_use: &[],
-        uses: &["sensebind-core", "sensebind-scene"],
+        uses: &[
+            "sensebind-chips",
+            "sensebind-core",
+            "sensebind-record",
+            "sensebind-scene",
+        ],
         tests_use: &["sensebind-lab"],
     },
     Row {
