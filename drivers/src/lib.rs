@@ -33,6 +33,7 @@ pub mod scene;
 mod settings;
 mod sound_cards;
 pub mod sound_collection;
+mod sound_input;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
