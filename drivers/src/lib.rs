@@ -28,6 +28,7 @@ pub mod host_clock;
 pub mod microphone;
 mod paced;
 mod packet_queue;
+mod packet_times;
 pub mod picture_folder;
 pub mod scene;
 mod settings;

@@ -1,18 +1,19 @@
 //! Microphones, through ALSA.
 //!
 //! Capture times come from the card's own position when it hands a packet over, and its count of samples is a clock of its
-//! own: a [`ClockMap`] ties it to the host's, so that packets follow one another as evenly as the card's crystal ticks. What
+//! own: a [`ClockMap`](sensebind_core::ClockMap) ties it to the host's, so that packets follow one another as evenly as the card's crystal ticks. What
 //! the card or the reader lost is a gap in the sequence numbers.
 
 use crate::packet_queue::{Receiver, Reporter, Shape, packet_queue};
+use crate::packet_times::PacketTimes;
 use crate::sound_input::{Input, Wanted};
 use crate::{settings, sound_cards};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, StreamConfig};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Clock, ClockFix, ClockMap, ClockMapSpec, Driver, ErrorKind, Format, Found, Frame, Reading, Settings,
-    Source, SourceError, StreamId, Timestamp,
+    AudioSample, Clock, ClockFix, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError,
+    StreamId,
 };
 use serde::Deserialize;
 use std::fmt;
@@ -196,14 +197,8 @@ struct MicrophoneSource {
     /// `None` only while it is dropped.
     capture: Option<cpal::Stream>,
     queue: Receiver,
-    clock_map: ClockMap,
+    times: PacketTimes,
     latency: Duration,
-    /// Frames lost by the device, estimated.
-    lost_frames: u64,
-    overruns: u64,
-    /// What the next packet is if nothing is lost.
-    next_frame: u64,
-    next_seq: u64,
     captured: Vec<u8>,
     delivered: Vec<u8>,
 }
@@ -267,25 +262,11 @@ impl MicrophoneSource {
             input,
             capture: Some(capture),
             queue,
-            clock_map: ClockMap::new(ClockMapSpec::default()),
+            times: PacketTimes::new(settings.rate_hz),
             latency: Duration::from_secs_f64(settings.latency_ms * 1e-3),
-            lost_frames: 0,
-            overruns: 0,
-            next_frame: 0,
-            next_seq: 0,
             captured: Vec::new(),
             delivered: Vec::new(),
         })
-    }
-
-    fn rate_hz(&self) -> u64 {
-        // A whole number.
-        self.format.rate_hz() as u64
-    }
-
-    /// The device's clock before `frame`: its samples counted, in nanoseconds at their nominal rate.
-    fn device_ns(&self, frame: u64) -> u64 {
-        u64::try_from(u128::from(frame) * 1_000_000_000 / u128::from(self.rate_hz())).unwrap_or(u64::MAX)
     }
 }
 
@@ -302,31 +283,8 @@ impl Source for MicrophoneSource {
         let Some(packet) = self.queue.receive(timeout, &mut self.captured)? else {
             return Ok(Reading::Waiting);
         };
-        let mut first_frame = packet.first_frame + self.lost_frames;
-        let overrun = packet.overruns > self.overruns;
-        if overrun {
-            // The device does not say how much it lost: as much as would have been captured until now.
-            self.overruns = packet.overruns;
-            let expected = self
-                .clock_map
-                .map(self.device_ns(first_frame))
-                .unwrap_or(packet.captured);
-            let gap = packet.captured.since(expected).as_nanos() * u128::from(self.rate_hz()) / 1_000_000_000;
-            let gap = u64::try_from(gap).unwrap_or(u64::MAX);
-            self.lost_frames = self.lost_frames.saturating_add(gap);
-            first_frame = first_frame.saturating_add(gap);
-        }
-        let lost = first_frame.saturating_sub(self.next_frame);
-        self.next_frame = first_frame + (self.captured.len() / self.input.frame_bytes()) as u64;
-        let seq = self.next_seq
-            + lost
-                .div_ceil(u64::from(self.input.period_frames))
-                .max(u64::from(overrun));
-        self.next_seq = seq + 1;
-
-        let device_ns = self.device_ns(first_frame);
-        self.clock_map.observe(device_ns, packet.captured);
-        let captured: Timestamp = self.clock_map.map(device_ns).unwrap_or(packet.captured);
+        let frames = packet.bytes / self.input.frame_bytes();
+        let (seq, captured) = self.times.place(&packet, frames as u64);
         self.input.deliver(&self.captured, &mut self.delivered);
         Ok(Reading::Frame(Frame {
             seq,
@@ -337,7 +295,7 @@ impl Source for MicrophoneSource {
     }
 
     fn clock_fix(&self) -> Option<ClockFix> {
-        self.clock_map.fix()
+        self.times.clock_fix()
     }
 }
 
