@@ -1,8 +1,8 @@
 //! Microphones, through ALSA.
 //!
 //! Capture times come from the card's own position when it hands a packet over, and its count of samples is a clock of its
-//! own: a [`ClockMap`](sensebind_core::ClockMap) ties it to the host's, so that packets follow one another as evenly as the card's crystal ticks. What
-//! the card or the reader lost is a gap in the sequence numbers.
+//! own. A [`ClockMap`](sensebind_core::ClockMap) ties it to the host's, so that packets follow one another as evenly as the
+//! card's crystal ticks. What the card or the reader lost is a gap in the sequence numbers.
 
 use crate::packet_queue::{Receiver, Reporter, Shape, packet_queue};
 use crate::packet_times::PacketTimes;
