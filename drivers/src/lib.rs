@@ -29,6 +29,7 @@ pub mod host_clock;
 pub mod microphone;
 mod paced;
 mod packet_queue;
+mod packet_times;
 pub mod picture_folder;
 pub mod replay;
 pub mod scene;
@@ -38,6 +39,7 @@ pub mod sound_collection;
 pub mod thermal_uvc;
 mod v4l2;
 pub mod v4l2_camera;
+mod sound_input;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[

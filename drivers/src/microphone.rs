@@ -1,20 +1,21 @@
 //! Microphones, through ALSA.
 //!
 //! Capture times come from the card's own position when it hands a packet over, and its count of samples is a clock of its
-//! own: a [`ClockMap`] ties it to the host's, so that packets follow one another as evenly as the card's crystal ticks. What
-//! the card or the reader lost is a gap in the sequence numbers.
+//! own. A [`ClockMap`](sensebind_core::ClockMap) ties it to the host's, so that packets follow one another as evenly as the
+//! card's crystal ticks. What the card or the reader lost is a gap in the sequence numbers.
 
 use crate::packet_queue::{Receiver, Reporter, Shape, packet_queue};
+use crate::packet_times::PacketTimes;
+use crate::sound_input::{Input, Wanted};
 use crate::{settings, sound_cards};
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
-use cpal::{BufferSize, SampleFormat, StreamConfig, SupportedBufferSize, SupportedStreamConfigRange};
+use cpal::{BufferSize, StreamConfig};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Clock, ClockFix, ClockMap, ClockMapSpec, Driver, ErrorKind, Format, Found, Frame, Reading, Sense,
-    Settings, Source, SourceError, StreamId, Timestamp,
+    AudioSample, Clock, ClockFix, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError,
+    StreamId,
 };
 use serde::Deserialize;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,15 +80,6 @@ impl Sample {
         match self {
             Self::I16 => AudioSample::I16,
             Self::F32 => AudioSample::F32,
-        }
-    }
-
-    /// What to capture for it, best first.
-    fn captured(self) -> [SampleFormat; 4] {
-        use SampleFormat::{F32, I16, I32, U8};
-        match self {
-            Self::I16 => [I16, I32, F32, U8],
-            Self::F32 => [F32, I32, I16, U8],
         }
     }
 }
@@ -209,14 +201,8 @@ struct MicrophoneSource {
     /// `None` only while it is dropped.
     capture: Option<cpal::Stream>,
     queue: Receiver,
-    clock_map: ClockMap,
+    times: PacketTimes,
     latency: Duration,
-    /// Frames lost by the device, estimated.
-    lost_frames: u64,
-    overruns: u64,
-    /// What the next packet is if nothing is lost.
-    next_frame: u64,
-    next_seq: u64,
     captured: Vec<u8>,
     delivered: Vec<u8>,
 }
@@ -232,7 +218,14 @@ impl MicrophoneSource {
         };
         let device = named(name).map_err(explained)?;
         let offers: Vec<_> = device.supported_input_configs().map_err(explained)?.collect();
-        let input = Input::choose(settings, &offers)?;
+        let wanted = Wanted {
+            rate_hz: settings.rate_hz,
+            channels: &settings.channels,
+            sample: settings.sample.delivered(),
+            packet_ms: settings.packet_ms,
+        };
+        let input = Input::choose(&wanted, &offers)
+            .map_err(|why| SourceError::new(ErrorKind::Misconfigured, format!("microphone {name}: {why}")))?;
         let shape = Shape {
             rate_hz: settings.rate_hz,
             frame_bytes: input.frame_bytes(),
@@ -273,25 +266,11 @@ impl MicrophoneSource {
             input,
             capture: Some(capture),
             queue,
-            clock_map: ClockMap::new(ClockMapSpec::default()),
+            times: PacketTimes::new(settings.rate_hz),
             latency: Duration::from_secs_f64(settings.latency_ms * 1e-3),
-            lost_frames: 0,
-            overruns: 0,
-            next_frame: 0,
-            next_seq: 0,
             captured: Vec::new(),
             delivered: Vec::new(),
         })
-    }
-
-    fn rate_hz(&self) -> u64 {
-        // A whole number.
-        self.format.rate_hz() as u64
-    }
-
-    /// The device's clock before `frame`: its samples counted, in nanoseconds at their nominal rate.
-    fn device_ns(&self, frame: u64) -> u64 {
-        u64::try_from(u128::from(frame) * 1_000_000_000 / u128::from(self.rate_hz())).unwrap_or(u64::MAX)
     }
 }
 
@@ -308,31 +287,8 @@ impl Source for MicrophoneSource {
         let Some(packet) = self.queue.receive(timeout, &mut self.captured)? else {
             return Ok(Reading::Waiting);
         };
-        let mut first_frame = packet.first_frame + self.lost_frames;
-        let overrun = packet.overruns > self.overruns;
-        if overrun {
-            // The device does not say how much it lost: as much as would have been captured until now.
-            self.overruns = packet.overruns;
-            let expected = self
-                .clock_map
-                .map(self.device_ns(first_frame))
-                .unwrap_or(packet.captured);
-            let gap = packet.captured.since(expected).as_nanos() * u128::from(self.rate_hz()) / 1_000_000_000;
-            let gap = u64::try_from(gap).unwrap_or(u64::MAX);
-            self.lost_frames = self.lost_frames.saturating_add(gap);
-            first_frame = first_frame.saturating_add(gap);
-        }
-        let lost = first_frame.saturating_sub(self.next_frame);
-        self.next_frame = first_frame + (self.captured.len() / self.input.frame_bytes()) as u64;
-        let seq = self.next_seq
-            + lost
-                .div_ceil(u64::from(self.input.period_frames))
-                .max(u64::from(overrun));
-        self.next_seq = seq + 1;
-
-        let device_ns = self.device_ns(first_frame);
-        self.clock_map.observe(device_ns, packet.captured);
-        let captured: Timestamp = self.clock_map.map(device_ns).unwrap_or(packet.captured);
+        let frames = packet.bytes / self.input.frame_bytes();
+        let (seq, captured) = self.times.place(&packet, frames as u64);
         self.input.deliver(&self.captured, &mut self.delivered);
         Ok(Reading::Frame(Frame {
             seq,
@@ -343,7 +299,7 @@ impl Source for MicrophoneSource {
     }
 
     fn clock_fix(&self) -> Option<ClockFix> {
-        self.clock_map.fix()
+        self.times.clock_fix()
     }
 }
 
@@ -365,125 +321,6 @@ impl fmt::Debug for MicrophoneSource {
             .field("input", &self.input)
             .finish_non_exhaustive()
     }
-}
-
-/// What is captured, and which part of it is delivered how.
-#[derive(Debug, Clone, PartialEq)]
-struct Input {
-    channels: u16,
-    sample: SampleFormat,
-    period_frames: u32,
-    /// Counted from 0.
-    picked: Vec<usize>,
-    delivered: AudioSample,
-}
-
-impl Input {
-    /// The smallest of `offers` that has all that `settings` ask for.
-    fn choose(settings: &MicrophoneSettings, offers: &[SupportedStreamConfigRange]) -> Result<Self, SourceError> {
-        let MicrophoneSettings {
-            rate_hz,
-            ref channels,
-            sample,
-            packet_ms,
-            ..
-        } = *settings;
-        let needed = channels.iter().copied().max().unwrap_or(1);
-        let preferred = sample.captured();
-        let rank = |offer: &SupportedStreamConfigRange| {
-            let rate = (offer.min_sample_rate()..=offer.max_sample_rate()).contains(&rate_hz);
-            let format = preferred.iter().position(|format| *format == offer.sample_format())?;
-            (rate && offer.channels() >= needed).then_some((offer.channels(), format))
-        };
-        let ranked = offers.iter().filter_map(|offer| Some((rank(offer)?, offer)));
-        let Some((_, offer)) = ranked.min_by_key(|(rank, _)| *rank) else {
-            let message = format!(
-                "microphone {}: asked for channel {needed} at {rate_hz} Hz, it offers {}",
-                settings.device,
-                listed(offers)
-            );
-            return Err(SourceError::new(ErrorKind::Misconfigured, message));
-        };
-        let period = (u64::from(rate_hz) * u64::from(packet_ms) / 1000).max(1) as u32;
-        Ok(Self {
-            channels: offer.channels(),
-            sample: offer.sample_format(),
-            period_frames: match *offer.buffer_size() {
-                SupportedBufferSize::Range { min, max } => period.max(min).min(max).max(1),
-                SupportedBufferSize::Unknown => period,
-            },
-            picked: channels.iter().map(|channel| usize::from(*channel) - 1).collect(),
-            delivered: sample.delivered(),
-        })
-    }
-
-    fn frame_bytes(&self) -> usize {
-        usize::from(self.channels) * self.sample.sample_size()
-    }
-
-    /// Rewrites `captured` into `delivered`.
-    fn deliver(&self, captured: &[u8], delivered: &mut Vec<u8>) {
-        delivered.clear();
-        let same = matches!(
-            (self.sample, self.delivered),
-            (SampleFormat::I16, AudioSample::I16) | (SampleFormat::F32, AudioSample::F32)
-        );
-        if same && cfg!(target_endian = "little") && self.picked.iter().copied().eq(0..usize::from(self.channels)) {
-            delivered.extend_from_slice(captured);
-            return;
-        }
-        let size = self.sample.sample_size();
-        for frame in captured.chunks_exact(self.frame_bytes()) {
-            for channel in &self.picked {
-                let value = value(self.sample, &frame[channel * size..][..size]);
-                match self.delivered {
-                    // `as` limits to the range.
-                    AudioSample::I16 => delivered.extend_from_slice(&((value * 32768.0).round() as i16).to_le_bytes()),
-                    AudioSample::F32 => delivered.extend_from_slice(&value.to_le_bytes()),
-                }
-            }
-        }
-    }
-}
-
-/// A sample, in the host's byte order, in [-1, 1]: silence for a format that is never chosen.
-fn value(format: SampleFormat, bytes: &[u8]) -> f32 {
-    match (format, bytes) {
-        (SampleFormat::U8, &[a]) => (f32::from(a) - 128.0) / 128.0,
-        (SampleFormat::I16, &[a, b]) => f32::from(i16::from_ne_bytes([a, b])) / 32768.0,
-        (SampleFormat::I32, &[a, b, c, d]) => i32::from_ne_bytes([a, b, c, d]) as f32 / 2_147_483_648.0,
-        (SampleFormat::F32, &[a, b, c, d]) => f32::from_ne_bytes([a, b, c, d]),
-        _ => 0.0,
-    }
-}
-
-/// `offers` in words: `8000 to 48000 Hz, 1 to 2 channels, i16 i32`.
-fn listed(offers: &[SupportedStreamConfigRange]) -> String {
-    if offers.is_empty() {
-        return "nothing to record".to_owned();
-    }
-    let words = |set: BTreeSet<String>| set.into_iter().collect::<Vec<_>>().join(" ");
-    let rates: BTreeSet<_> = offers
-        .iter()
-        .map(|o| (o.min_sample_rate(), o.max_sample_rate()))
-        .collect();
-    let rates: Vec<_> = rates
-        .into_iter()
-        .map(|(min, max)| {
-            if min == max {
-                min.to_string()
-            } else {
-                format!("{min} to {max}")
-            }
-        })
-        .collect();
-    let channels = offers.iter().map(SupportedStreamConfigRange::channels);
-    let (fewest, most) = channels.fold((u16::MAX, 0), |(min, max), c| (min.min(c), max.max(c)));
-    format!(
-        "{} Hz, {fewest} to {most} channels, {}",
-        rates.join(", "),
-        words(offers.iter().map(|o| o.sample_format().to_string()).collect())
-    )
 }
 
 /// ALSA's device called `name`.
@@ -564,86 +401,6 @@ mod tests {
 
     fn settings(text: &str) -> Result<MicrophoneSettings, SourceError> {
         MicrophoneSettings::parse("microphone", &toml::from_str(text).unwrap())
-    }
-
-    fn offer(channels: u16, rates_hz: (u32, u32), sample: SampleFormat) -> SupportedStreamConfigRange {
-        let period = SupportedBufferSize::Range { min: 64, max: 512 };
-        SupportedStreamConfigRange::new(channels, rates_hz.0, rates_hz.1, period, sample)
-    }
-
-    #[test]
-    fn takes_the_least_that_will_do() {
-        let offers = [
-            offer(6, (48_000, 48_000), SampleFormat::I16),
-            offer(2, (48_000, 48_000), SampleFormat::I32),
-            offer(2, (48_000, 48_000), SampleFormat::U8),
-        ];
-        let choose = |text| Input::choose(&settings(text).unwrap(), &offers);
-        let stereo = choose("rate_hz = 48000\nchannels = [2, 1]").unwrap();
-        assert_eq!((stereo.channels, stereo.sample), (2, SampleFormat::I32));
-        assert_eq!((stereo.period_frames, &stereo.picked[..]), (512, &[1, 0][..]));
-        let third = choose("rate_hz = 48000\nchannels = [3]\npacket_ms = 5\nsample = \"f32\"").unwrap();
-        assert_eq!(
-            (third.channels, third.sample, third.period_frames),
-            (6, SampleFormat::I16, 240)
-        );
-    }
-
-    #[test]
-    fn what_is_not_offered_is_refused_with_what_is() {
-        let offers = [
-            offer(1, (44_100, 44_100), SampleFormat::I16),
-            offer(2, (48_000, 96_000), SampleFormat::I32),
-        ];
-        for text in ["rate_hz = 16000", "rate_hz = 44100\nchannels = [2]"] {
-            let error = Input::choose(&settings(text).unwrap(), &offers).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Misconfigured);
-            let offered = "44100, 48000 to 96000 Hz, 1 to 2 channels, i16 i32";
-            assert!(error.message.contains(offered), "{error}");
-        }
-        let error = Input::choose(&settings("").unwrap(), &[]).unwrap_err();
-        assert!(error.message.contains("nothing to record"), "{error}");
-    }
-
-    #[test]
-    fn converts_and_picks_channels() {
-        let deliver = |sample, channels, picked: &[usize], delivered, captured: &[u8]| {
-            let input = Input {
-                channels,
-                sample,
-                period_frames: 1,
-                picked: picked.to_vec(),
-                delivered,
-            };
-            let mut out = Vec::new();
-            input.deliver(captured, &mut out);
-            out
-        };
-        let i16s = |values: &[i16]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
-        let f32s = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<_>>();
-        use SampleFormat::{F32, I16, I32, U8};
-        let stereo = i16s(&[1, -2, 30_000, -32_768]);
-        assert_eq!(deliver(I16, 2, &[0, 1], AudioSample::I16, &stereo), stereo);
-        assert_eq!(deliver(I16, 2, &[1], AudioSample::I16, &stereo), i16s(&[-2, -32_768]));
-        assert_eq!(
-            deliver(I16, 1, &[0], AudioSample::F32, &i16s(&[-32_768, 16_384])),
-            f32s(&[-1.0, 0.5])
-        );
-        let loud = f32s(&[0.25, 1.5, -1.5]);
-        assert_eq!(
-            deliver(F32, 1, &[0], AudioSample::I16, &loud),
-            i16s(&[8192, i16::MAX, i16::MIN])
-        );
-        assert_eq!(deliver(F32, 1, &[0], AudioSample::F32, &loud), loud);
-        let i32s: Vec<u8> = [i32::MIN, 1 << 30].iter().flat_map(|v| v.to_le_bytes()).collect();
-        assert_eq!(
-            deliver(I32, 1, &[0], AudioSample::I16, &i32s),
-            i16s(&[i16::MIN, 16_384])
-        );
-        assert_eq!(
-            deliver(U8, 1, &[0], AudioSample::I16, &[0, 128, 192]),
-            i16s(&[i16::MIN, 0, 16_384])
-        );
     }
 
     #[test]

@@ -26,7 +26,8 @@ pub(crate) struct Packet {
     pub captured: Timestamp,
     /// Times the device had lost sound before it, an unknown amount each.
     pub overruns: u64,
-    bytes: usize,
+    /// Its length.
+    pub bytes: usize,
 }
 
 /// What the callback's sound is like.
