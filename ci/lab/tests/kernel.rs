@@ -315,7 +315,8 @@ fn vivid() -> PathBuf {
         &["n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0"],
     )
     .unwrap();
-    guest::node_below(&fs::canonicalize("/sys/devices/platform/vivid.0").unwrap(), "video").unwrap()
+    let folder = fs::canonicalize("/sys/devices/platform/vivid.0").unwrap();
+    guest::node_below(&folder, "video", LONG).unwrap()
 }
 
 fn open(node: &Path, four: [u8; 4], width: u32, height: u32) -> v4l::Device {
