@@ -50,6 +50,10 @@ enum Command {
     Eval(commands::eval::Args),
     /// Check board files, print their schema.
     Boards(commands::boards::Args),
+    /// List what is attached, as board snippets to paste.
+    Devices(commands::devices::Args),
+    /// Check what a run needs of this machine, and say what to do.
+    Doctor(commands::doctor::Args),
 }
 
 fn main() -> ExitCode {
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
         Command::Pack(args) => commands::pack::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Boards(args) => commands::boards::run(args),
+        Command::Devices(args) => commands::devices::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

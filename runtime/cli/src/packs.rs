@@ -1,6 +1,6 @@
 //! Opening a pack, and the prompts that are compared in its space.
 
-use crate::board::EncoderTable;
+use crate::board::{Board, EncoderTable};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal;
 use sensebind_core::{Embedding, Encoder, Sense};
@@ -21,6 +21,11 @@ pub struct PackArg {
     /// Folder of the model pack.
     #[arg(long, value_name = "DIR", default_value_os_t = starter())]
     pub pack: PathBuf,
+}
+
+/// The folder of the pack that `board` names, or of the one that ships.
+pub fn of(board: &Board) -> PathBuf {
+    board.pack.path.clone().unwrap_or_else(starter)
 }
 
 /// The pack that ships, where this checkout or installation keeps it.

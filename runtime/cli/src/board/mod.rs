@@ -5,9 +5,11 @@
 //! stands. What a driver wants to know of its sensor is the driver's own: every key of a `[[sensor]]` but its name and
 //! driver.
 
+mod fit;
 mod parse;
 mod schema;
 
+pub use fit::{pack_fault, prompts_fault};
 pub use schema::schema;
 
 use schemars::JsonSchema;

@@ -2,6 +2,8 @@
 
 pub mod boards;
 pub mod demo;
+pub mod devices;
+pub mod doctor;
 pub mod embed;
 pub mod eval;
 pub mod pack;
