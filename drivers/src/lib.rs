@@ -23,16 +23,16 @@
 
 use sensebind_core::Driver;
 
+pub mod amg8833;
 pub mod audio_file;
 mod bus;
-pub mod host_clock;
-mod iio;
-pub mod iio_imu;
-pub mod imu_chip;
-mod orientation;
 pub mod depth_v4l2;
 pub mod host_clock;
+pub mod imu_chip;
+pub mod lepton;
 pub mod microphone;
+pub mod mlx90640;
+mod orientation;
 mod paced;
 mod packet_queue;
 mod packet_times;
@@ -42,20 +42,21 @@ pub mod scene;
 mod settings;
 mod sound_cards;
 pub mod sound_collection;
+mod sound_input;
+mod thermal_array;
 pub mod thermal_uvc;
 mod v4l2;
 pub mod v4l2_camera;
-mod sound_input;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
+    &amg8833::Amg8833,
     &audio_file::AudioFile,
-    &iio_imu::IioImu,
-    &imu_chip::ImuChip,
-    &picture_folder::PictureFolder,
-    &scene::Scene,
     &depth_v4l2::DepthV4l2,
+    &imu_chip::ImuChip,
+    &lepton::Lepton,
     &microphone::Microphone,
+    &mlx90640::Mlx90640,
     &picture_folder::PictureFolder,
     &replay::Replay,
     &scene::Scene,
