@@ -37,7 +37,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-scene"],
+        uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
         tests_use: &["sensebind-lab"],
     },
     Row {
