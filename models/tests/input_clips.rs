@@ -92,7 +92,7 @@ fn a_clip_is_its_evenly_spaced_pictures_whatever_lies_between() {
                 window(rgb, &[a.clone(), c.clone(), d.clone(), b.clone()]),
                 window(rgb, &[a.clone(), vec![1; 17]]),
                 window(rgb, &[b.clone(), a.clone()]),
-                window(rgb, &[a.clone()]),
+                window(rgb, std::slice::from_ref(&a)),
                 window(rgb, &[a.clone(), a.clone()]),
             ],
         );
@@ -154,6 +154,25 @@ fn a_camera_that_delivers_ycbcr_means_the_same_as_one_that_delivers_rgb() {
         let out = encode(&mut *encoder, &windows);
         assert!(cosine(&out[0], &out[1]) > 0.999_99);
     }
+}
+
+#[test]
+fn the_starter_pack_sees_clips_in_the_space_of_its_pictures() {
+    let runtime = Runtime::load(None).unwrap();
+    let pack = Pack::open(concat!(env!("CARGO_MANIFEST_DIR"), "/packs/starter")).unwrap();
+    let encoders = PackEncoders::new(&pack, &runtime, threads());
+    let mut clips = encoders.clip_encoder().unwrap();
+    assert_eq!(clips.spec().window, Duration::from_secs(2));
+    let mut stills = encoders.encoder(Sense::Image).unwrap();
+    assert_eq!(clips.spec().logit_scale, stills.spec().logit_scale);
+    let rgb = camera(PixelLayout::Rgb8);
+    let smooth: Vec<u8> = (0..64 * 48)
+        .flat_map(|i| [(i % 64 * 3) as u8, (i / 64 * 4) as u8, 90])
+        .collect();
+    let clip = encode(&mut *clips, &[window(rgb, &[smooth.clone(), smooth.clone()])]);
+    let still = encode(&mut *stills, &[window(rgb, &[smooth])]);
+    // Their recipes resize differently.
+    assert!(cosine(&clip[0], &still[0]) > 0.9, "{}", cosine(&clip[0], &still[0]));
 }
 
 #[test]
