@@ -335,8 +335,15 @@ fn a_picture_bomb_is_refused_before_it_is_unpacked() {
 proptest! {
     #[test]
     fn no_bytes_make_the_decoders_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), layout in 0..7) {
-        let layout = [PixelLayout::Rgb8, PixelLayout::Bgr8, PixelLayout::Gray8, PixelLayout::Yuyv, PixelLayout::Nv12, PixelLayout::Jpeg, PixelLayout::Png]
-            [layout as usize];
+        let layout = [
+            PixelLayout::Rgb8,
+            PixelLayout::Bgr8,
+            PixelLayout::Gray8,
+            PixelLayout::Yuyv,
+            PixelLayout::Nv12,
+            PixelLayout::Jpeg,
+            PixelLayout::Png,
+        ][layout as usize];
         let signature: &[u8] = match layout {
             PixelLayout::Jpeg => b"\xff\xd8\xff",
             PixelLayout::Png => b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR",

@@ -25,7 +25,7 @@ pub(super) fn yuyv(pairs: &[u8], out: &mut Vec<u8>) {
     }));
 }
 
-/// Appends the pixels of a plane of Y, `width` (even) a row, followed by one of `Cb Cr` for every square of four (4:2:0).
+/// Appends the pixels of a plane of Y, `width` (even) a row, then one of `Cb Cr` for every square of four (4:2:0).
 pub(super) fn nv12(planes: &[u8], width: usize, out: &mut Vec<u8>) {
     // Two thirds are brightness.
     let (luma, chroma) = planes.split_at(planes.len() / 3 * 2);
