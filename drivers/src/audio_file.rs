@@ -7,8 +7,8 @@ use crate::paced::Paced;
 use crate::settings;
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError, StreamId,
-    Timestamp,
+    AudioSample, Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError,
+    StreamId, Timestamp,
 };
 use serde::Deserialize;
 use std::fmt;
@@ -64,6 +64,10 @@ impl Driver for AudioFile {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         settings::parse::<FileSettings>(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, _settings: &Settings) -> Result<Sense, SourceError> {
+        Ok(Sense::Audio)
     }
 
     fn open(

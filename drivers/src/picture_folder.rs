@@ -6,8 +6,8 @@ use crate::paced::Paced;
 use crate::settings;
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Clock, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Settings, Source, SourceError, StreamId,
-    Timestamp,
+    Clock, Driver, ErrorKind, Format, Found, Frame, PixelLayout, Reading, Sense, Settings, Source, SourceError,
+    StreamId, Timestamp,
 };
 use serde::Deserialize;
 use std::fs::{self, File};
@@ -53,6 +53,10 @@ impl Driver for PictureFolder {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         settings::parse::<FolderSettings>(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, _settings: &Settings) -> Result<Sense, SourceError> {
+        Ok(Sense::Image)
     }
 
     fn open(

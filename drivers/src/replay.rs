@@ -7,7 +7,7 @@ use crate::paced::Paced;
 use crate::settings;
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError, StreamId, Timestamp,
+    Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError, StreamId, Timestamp,
 };
 use sensebind_record::LogReader;
 use serde::Deserialize;
@@ -49,6 +49,11 @@ impl Driver for Replay {
 
     fn check(&self, settings: &Settings) -> Result<(), SourceError> {
         settings::parse::<ReplaySettings>(self.name(), settings).map(drop)
+    }
+
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        let from: ReplaySettings = settings::parse(self.name(), settings)?;
+        Ok(open(&from.path, &from.stream)?.format().sense())
     }
 
     fn open(

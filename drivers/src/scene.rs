@@ -88,6 +88,11 @@ impl Driver for Scene {
         world(seed, seconds).map(drop)
     }
 
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError> {
+        let SceneSettings { sensor, .. } = settings::parse(self.name(), settings)?;
+        Ok(sensor.sense())
+    }
+
     fn open(
         &self,
         stream: &StreamId,

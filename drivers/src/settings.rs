@@ -14,7 +14,8 @@ pub(crate) fn parse<T: DeserializeOwned>(driver: &str, settings: &Settings) -> R
             .unwrap_or_default()
             .trim_end()
             .replace('\n', ", ");
-        let why = e.message();
+        // As text: the message alone does not name the setting.
+        let why = e.to_string().trim_end().replace('\n', " ");
         SourceError::new(
             ErrorKind::Misconfigured,
             format!("driver {driver}: {why}, in {{ {found} }}: see `sensebind devices --drivers`"),

@@ -153,12 +153,14 @@ fn every_driver_keeps_the_contract() {
             continue;
         };
         driver.check(&settings).unwrap();
+        let sense = driver.sense(&settings).unwrap();
         let mut source = driver.open(&stream, &settings, &clock).unwrap();
         assert_eq!(
             source.stream(),
             &stream,
             "{name}: a stream has the name that the board gives it"
         );
+        assert_eq!(source.format().sense(), sense, "{name}");
         read_to_the_end(&mut *source);
     }
 }
@@ -191,6 +193,7 @@ fn the_list_and_the_files_agree() {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
         .filter(|path| {
             let source = std::fs::read_to_string(path).unwrap();
             source.contains("impl Driver for")

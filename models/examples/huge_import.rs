@@ -13,7 +13,7 @@ use pickle::{Entry, Pickle};
 use sensebind_models::family::imagebind::{Config, NamedShape};
 use sensebind_models::manifest::Precision;
 use sensebind_models::pack::{GraphKind, Pack, import};
-use sensebind_models::session::{Runtime, Session, Threads};
+use sensebind_models::session::{Provider, Runtime, Session, Threads};
 use std::error::Error;
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -132,6 +132,7 @@ fn run_one_picture(out: &Path) -> Done {
         session = Some(Session::open(
             &Runtime::load(None)?,
             &pack.graph_path(GraphKind::Image)?,
+            Provider::Cpu,
             threads,
         )?);
         Ok(())

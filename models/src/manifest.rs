@@ -4,7 +4,9 @@
 //! `embedding`, `[batch, dim]`, unit length. What was never published for ImageBind (thermal, depth, IMU input) is
 //! configuration here, with its provenance beside it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::fmt;
 
 /// The whole of `pack.toml`. Unknown keys are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,13 +98,22 @@ pub struct FileEntry {
 }
 
 /// How weights are stored in a graph. Input and output are f32 whatever it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
     /// 32-bit float.
     F32,
     /// 16-bit float weights, cast to f32 when the session loads.
     F16,
+}
+
+impl fmt::Display for Precision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::F32 => "f32",
+            Self::F16 => "f16",
+        })
+    }
 }
 
 /// One sense of the pack.

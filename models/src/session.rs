@@ -4,9 +4,12 @@
 //! `ORT_DYLIB_PATH`, a development machine uses the one that `make setup` unpacked.
 
 use ort::environment::Environment;
+use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::session::Session as OrtSession;
 use ort::session::builder::GraphOptimizationLevel;
 use ort::value::{Outlet, PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
+use schemars::JsonSchema;
+use serde::Deserialize;
 use std::env;
 use std::fmt;
 use std::fmt::Debug;
@@ -61,6 +64,24 @@ pub enum SessionError {
         /// What ONNX Runtime said.
         why: String,
     },
+    /// The library cannot run a graph on what was asked for.
+    #[error(
+        "{graph}: cannot run on {wanted}: {why}. {library} offers {}; {}",
+        names(.offered),
+        remedy(*.wanted, .offered)
+    )]
+    Provider {
+        /// The graph.
+        graph: PathBuf,
+        /// What was asked for.
+        wanted: Provider,
+        /// The ONNX Runtime in use.
+        library: PathBuf,
+        /// What it was built with.
+        offered: Vec<Provider>,
+        /// What it said.
+        why: String,
+    },
     /// The graph does not keep the contract of a pack.
     #[error(
         "{graph}: expected one input `{INPUT}` (f32 or i64) and one output `{OUTPUT}` (f32, [batch, dim]); found {found}"
@@ -97,6 +118,77 @@ fn list(paths: &[PathBuf]) -> String {
         .map(|p| p.display().to_string())
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+fn names(providers: &[Provider]) -> String {
+    providers.iter().map(Provider::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn remedy(wanted: Provider, offered: &[Provider]) -> String {
+    let needs = match wanted {
+        Provider::Cpu => "",
+        Provider::Cuda => "the driver of the GPU, CUDA and cuDNN of the versions it was built for",
+        Provider::TensorRt => "the driver of the GPU, CUDA, cuDNN and TensorRT of the versions it was built for",
+    };
+    if offered.contains(&wanted) {
+        format!("install {needs} (what it says names the missing library), or run on the CPU")
+    } else {
+        format!(
+            "set {LIBRARY_VARIABLE} to a libonnxruntime.so built with {wanted} (as in the wheel onnxruntime-gpu, or the \
+             board maker's), or run on the CPU"
+        )
+    }
+}
+
+/// What computes a graph.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Provider {
+    /// The processor.
+    #[default]
+    Cpu,
+    /// An NVIDIA GPU, through CUDA and cuDNN.
+    Cuda,
+    /// An NVIDIA GPU, through TensorRT; what TensorRT cannot run goes to CUDA.
+    TensorRt,
+}
+
+impl Provider {
+    /// Every provider.
+    pub const ALL: [Self; 3] = [Self::Cpu, Self::Cuda, Self::TensorRt];
+
+    /// Whether the loaded library was built with it; says nothing about the machine.
+    fn is_built_in(self) -> bool {
+        let answer = match self {
+            Self::Cpu => ep::CPU::is_available(),
+            Self::Cuda => ep::CUDA::is_available(),
+            Self::TensorRt => ep::TensorRT::is_available(),
+        };
+        answer.unwrap_or(false)
+    }
+
+    /// In the order in which nodes are offered to them. None may be left out in silence.
+    fn registered(self) -> Vec<ExecutionProviderDispatch> {
+        let providers = match self {
+            Self::Cpu => vec![],
+            Self::Cuda => vec![ep::CUDA::default().build()],
+            Self::TensorRt => vec![ep::TensorRT::default().build(), ep::CUDA::default().build()],
+        };
+        providers
+            .into_iter()
+            .map(ExecutionProviderDispatch::error_on_failure)
+            .collect()
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cpu => "the CPU",
+            Self::Cuda => "CUDA",
+            Self::TensorRt => "TensorRT",
+        })
+    }
 }
 
 /// The loaded ONNX Runtime; cheap to clone.
@@ -142,6 +234,22 @@ impl Runtime {
         &self.library
     }
 
+    /// Its version, where its name or its build tells: `1.32.0`.
+    pub fn version(&self) -> Option<String> {
+        let resolved = self.library.canonicalize().unwrap_or_else(|_| self.library.clone());
+        let name = resolved.file_name().map(|n| n.to_string_lossy().into_owned());
+        name.iter()
+            .map(String::as_str)
+            .chain([ort::info()])
+            .find_map(version_in)
+            .map(str::to_owned)
+    }
+
+    /// What it was built to run graphs on, the CPU first. Whether this machine can is known when a graph is opened.
+    pub fn providers(&self) -> Vec<Provider> {
+        Provider::ALL.into_iter().filter(|p| p.is_built_in()).collect()
+    }
+
     fn load_from(library: PathBuf) -> Result<Self, SessionError> {
         let bad = |why: String| SessionError::BadLibrary {
             path: library.clone(),
@@ -155,6 +263,17 @@ impl Runtime {
             .map_err(|e| bad(e.to_string()))?;
         Ok(Self { library, environment })
     }
+}
+
+/// The first `1.32.0` in `text`.
+fn version_in(text: &str) -> Option<&str> {
+    let is_version = |word: &&str| {
+        let parts: Vec<&str> = word.split('.').collect();
+        parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok())
+    };
+    text.split(|c: char| !c.is_ascii_digit() && c != '.')
+        .map(|word| word.trim_matches('.'))
+        .find(is_version)
 }
 
 /// The first library that is there.
@@ -233,6 +352,7 @@ impl fmt::Display for InputType {
 pub struct Session {
     graph: PathBuf,
     session: OrtSession,
+    provider: Provider,
     input: (InputType, Vec<i64>),
     dim: usize,
 }
@@ -241,6 +361,7 @@ impl Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
             .field("graph", &self.graph)
+            .field("provider", &self.provider)
             .field("input", &self.input)
             .field("dim", &self.dim)
             .finish_non_exhaustive()
@@ -248,16 +369,28 @@ impl Debug for Session {
 }
 
 impl Session {
-    /// Loads `graph` and checks that it keeps the contract: one input `input`, one output `embedding` `[batch, dim]`.
+    /// Loads `graph` onto `provider` and checks that it keeps the contract: one input `input`, one output `embedding`
+    /// `[batch, dim]`. A provider that cannot run it is an error, never another provider; single operations that a GPU
+    /// lacks go to the CPU. `threads` count on the CPU. Blocks while the graph is read: seconds for a large one, minutes
+    /// when TensorRT sees it for the first time.
     ///
     /// # Errors
-    /// [`SessionError::Load`], [`SessionError::Contract`].
-    pub fn open(runtime: &Runtime, graph: &Path, threads: Threads) -> Result<Self, SessionError> {
-        let load = |e: ort::Error| SessionError::Load {
-            graph: graph.into(),
-            why: e.to_string(),
+    /// [`SessionError::Provider`], [`SessionError::Load`], [`SessionError::Contract`].
+    pub fn open(runtime: &Runtime, graph: &Path, provider: Provider, threads: Threads) -> Result<Self, SessionError> {
+        let load = |e: ort::Error| match provider {
+            Provider::Cpu => SessionError::Load {
+                graph: graph.into(),
+                why: e.to_string(),
+            },
+            wanted => SessionError::Provider {
+                graph: graph.into(),
+                wanted,
+                library: runtime.library.clone(),
+                offered: runtime.providers(),
+                why: e.to_string().trim_end().trim_end_matches('.').to_owned(),
+            },
         };
-        let session = configured(&runtime.environment, threads)
+        let session = configured(&runtime.environment, provider, threads)
             .and_then(|mut builder| builder.commit_from_file(graph))
             .map_err(load)?;
         let contract = || {
@@ -298,6 +431,7 @@ impl Session {
             input: input_type,
             dim,
             session,
+            provider,
         })
     }
 
@@ -316,9 +450,9 @@ impl Session {
         self.dim
     }
 
-    /// The execution provider that runs the graph.
-    pub fn provider(&self) -> &'static str {
-        "CPUExecutionProvider"
+    /// What runs the graph.
+    pub fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// Runs the graph on f32 `data` of `shape` (row-major); returns the shape `[batch, dim]` and the embeddings.
@@ -368,8 +502,13 @@ impl Session {
     }
 }
 
-fn configured(environment: &Environment, threads: Threads) -> ort::Result<ort::session::builder::SessionBuilder> {
+fn configured(
+    environment: &Environment,
+    provider: Provider,
+    threads: Threads,
+) -> ort::Result<ort::session::builder::SessionBuilder> {
     Ok(OrtSession::builder(environment)?
+        .with_execution_providers(provider.registered())?
         .with_optimization_level(GraphOptimizationLevel::Level3)?
         .with_intra_threads(threads.0.get())?
         .with_inter_threads(1)?

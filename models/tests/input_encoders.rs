@@ -7,7 +7,7 @@ use sensebind_core::{
     AudioSample, DepthUnit, Embedding, EncodeError, Encoder, Format, PixelLayout, Sense, Span, StreamId, ThermalUnit,
     Timestamp, Window,
 };
-use sensebind_models::encoder::{OpenError, PackEncoders, files};
+use sensebind_models::encoder::{EncoderOptions, OpenError, PackEncoders, files};
 use sensebind_models::family::imagebind::Config;
 use sensebind_models::input::InputError;
 use sensebind_models::manifest::Precision;
@@ -370,5 +370,26 @@ fn imu_tables_become_windows_and_errors_name_the_line() {
     ] {
         let error = files::imu_csv(text, window, "x.csv").unwrap_err().to_string();
         assert!(error.contains(why), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_board_may_insist_on_a_precision() {
+    let wanting = |precision| {
+        let options = EncoderOptions {
+            precision: Some(precision),
+            ..EncoderOptions::default()
+        };
+        encoders().with(Sense::Imu, options).encoder(Sense::Imu)
+    };
+    wanting(Precision::F32).unwrap();
+    let refused = wanting(Precision::F16).err().expect("the pack is f32").to_string();
+    for part in [
+        "imu graph is f32",
+        "f16 was asked for",
+        "pack import",
+        "--precision f16",
+    ] {
+        assert!(refused.contains(part), "{part}: {refused}");
     }
 }

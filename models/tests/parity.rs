@@ -7,7 +7,7 @@ mod support;
 use sensebind_models::family::imagebind::Config;
 use sensebind_models::manifest::Precision;
 use sensebind_models::pack::{GraphKind, Pack, import};
-use sensebind_models::session::{Runtime, Session, Threads};
+use sensebind_models::session::{Provider, Runtime, Session, Threads};
 use std::num::NonZeroUsize;
 use std::path::Path;
 use support::formula::{checksum, generate};
@@ -40,7 +40,7 @@ fn import_golden(golden: &Golden, checkpoint: Option<&Path>, precision: Precisio
 fn session(pack: &Pack, kind: GraphKind) -> Session {
     let runtime = Runtime::load(None).expect("ONNX Runtime");
     let threads = Threads(NonZeroUsize::new(2).expect("two"));
-    Session::open(&runtime, &pack.graph_path(kind).expect("graph"), threads).expect("session")
+    Session::open(&runtime, &pack.graph_path(kind).expect("graph"), Provider::Cpu, threads).expect("session")
 }
 
 /// Which graph a case runs on.

@@ -5,7 +5,7 @@ mod support;
 use sensebind_models::family::imagebind::Config;
 use sensebind_models::manifest::Precision;
 use sensebind_models::pack::{GraphKind, Pack, import};
-use sensebind_models::session::{InputType, Runtime, Session, SessionError, Threads};
+use sensebind_models::session::{InputType, Provider, Runtime, Session, SessionError, Threads};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use support::formula::generate;
@@ -44,7 +44,7 @@ fn imported(change: impl FnOnce(&mut Config, &mut Vec<(String, Vec<usize>, Vec<f
 
 fn session(pack: &Pack, kind: GraphKind) -> Session {
     let path = pack.graph_path(kind).expect("graph");
-    Session::open(&Runtime::load(None).expect("ONNX Runtime"), &path, one()).expect("session")
+    Session::open(&Runtime::load(None).expect("ONNX Runtime"), &path, Provider::Cpu, one()).expect("session")
 }
 
 fn one() -> Threads {
@@ -148,7 +148,7 @@ fn inputs_that_do_not_fit_are_refused() {
     let imported = imported(|config, _| config.senses = vec![GraphKind::Imu]);
     let mut session = session(&imported.pack, GraphKind::Imu);
     assert_eq!(session.input(), (InputType::F32, &[-1, 6, 2000][..]));
-    assert_eq!((session.dim(), session.provider()), (64, "CPUExecutionProvider"));
+    assert_eq!((session.dim(), session.provider()), (64, Provider::Cpu));
     let zeros = vec![0.0; 12_000];
     for shape in [&[1, 6, 1999][..], &[1, 12_000], &[2, 6, 2000], &[0, 6, 2000], &[]] {
         let refused = session.run_f32(shape, &zeros).expect_err("refused").to_string();
@@ -169,7 +169,9 @@ fn a_broken_graph_and_another_library_are_named() {
     let folder = tempfile::tempdir().expect("temporary folder");
     let graph = folder.path().join("audio.onnx");
     std::fs::write(&graph, b"no graph").expect("written");
-    let failed = Session::open(&runtime, &graph, one()).expect_err("refused").to_string();
+    let failed = Session::open(&runtime, &graph, Provider::Cpu, one())
+        .expect_err("refused")
+        .to_string();
     assert!(
         failed.contains("audio.onnx") && failed.contains("pack verify"),
         "{failed}"
@@ -198,4 +200,38 @@ fn a_missing_library_names_the_place_and_the_remedy() {
         .status()
         .expect("runs");
     assert!(status.success());
+}
+
+#[test]
+fn a_provider_that_the_library_lacks_is_an_error_that_names_the_remedy() {
+    let runtime = Runtime::load(None).expect("ONNX Runtime");
+    let imported = imported(|config, _| config.senses = vec![GraphKind::Imu]);
+    let graph = imported.pack.graph_path(GraphKind::Imu).expect("graph");
+    let offered = runtime.providers();
+    assert_eq!(offered[0], Provider::Cpu);
+    for wanted in [Provider::Cuda, Provider::TensorRt] {
+        match Session::open(&runtime, &graph, wanted, one()) {
+            // A machine with a GPU: then it must be what was asked for.
+            Ok(session) => assert!(session.provider() == wanted && offered.contains(&wanted)),
+            Err(error) => {
+                assert!(matches!(error, SessionError::Provider { .. }), "{error:?}");
+                let message = error.to_string();
+                for part in [wanted.to_string().as_str(), "imu.onnx", "libonnxruntime", "the CPU"] {
+                    assert!(message.contains(part), "{part}: {message}");
+                }
+                assert!(
+                    message.contains("ORT_DYLIB_PATH") || offered.contains(&wanted),
+                    "no remedy: {message}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_library_says_its_version() {
+    let runtime = Runtime::load(None).expect("ONNX Runtime");
+    let version = runtime.version().expect("a release has a version");
+    let parts: Vec<u32> = version.split('.').map(|part| part.parse().expect("number")).collect();
+    assert!(parts[..2] >= [1, 24][..], "{version}");
 }

@@ -37,8 +37,13 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-record", "sensebind-scene"],
-        tests_use: &[],
+        uses: &[
+            "sensebind-chips",
+            "sensebind-core",
+            "sensebind-record",
+            "sensebind-scene",
+        ],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-ring",

@@ -63,6 +63,21 @@ const STEPS: &[Step] = &[
         does: Does::Cargo(&["test", "--doc", "--workspace", "--locked", "--quiet"]),
     },
     Step {
+        name: "vm",
+        about: "our drivers against the kernel's own, in a virtual machine; skipped where none can run",
+        does: Does::Cargo(&[
+            "run",
+            "--quiet",
+            "--locked",
+            "--package",
+            "sensebind-lab",
+            "--bin",
+            "sensebind-lab",
+            "--",
+            "vm",
+        ]),
+    },
+    Step {
         name: "tests",
         about: "unit and integration tests, by nextest",
         does: Does::Cargo(&["nextest", "run", "--workspace", "--locked", "--profile", "ci"]),

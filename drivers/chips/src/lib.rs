@@ -4,3 +4,7 @@
 //! bus) and on a microcontroller. One file per chip family; a page or section of the data sheet stands beside every
 //! register and formula.
 #![no_std]
+
+pub mod imu;
+pub mod registers;
+pub mod thermal;

@@ -13,7 +13,7 @@ use sensebind_core::Sense;
 use sensebind_models::family::imagebind::Config as Model;
 use sensebind_models::manifest::Precision;
 use sensebind_models::pack;
-use sensebind_models::session::{Runtime, Session, Threads};
+use sensebind_models::session::{Provider, Runtime, Session, Threads};
 
 fn tiny() -> TrainConfig {
     toml::from_str(include_str!("support/tiny.toml")).expect("the tiny configuration is one")
@@ -109,7 +109,13 @@ fn what_is_trained_is_what_is_served() {
     let side = |size: usize| vec![size, size];
     for encoder in &trained.encoders {
         let sense = encoder.architecture.sense;
-        let mut session = Session::open(&runtime, &packed.join(format!("{}.onnx", sense.name())), one).unwrap();
+        let mut session = Session::open(
+            &runtime,
+            &packed.join(format!("{}.onnx", sense.name())),
+            Provider::Cpu,
+            one,
+        )
+        .unwrap();
         let (ours, served) = if sense == Sense::Text {
             let words = Words::collect(model.text_context).unwrap();
             let recipe = manifest.text.as_ref().unwrap().input.clone();

@@ -18,9 +18,13 @@ use crate::input::InputError;
 use crate::manifest::SenseEntry;
 use crate::pack::{GraphKind, Pack, PackError};
 use crate::session::{Runtime, Session, SessionError, Threads};
+use crate::manifest::{Precision, SenseEntry};
+use crate::pack::{Pack, PackError};
+use crate::session::{Provider, Runtime, Session, SessionError, Threads};
 use model::Model;
 use sense::{AudioInput, DepthInput, ImageInput, ImuInput, ThermalInput, VideoInput};
 use sensebind_core::{Encoder, EncoderSpec, Sense, SpaceId};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use window::{WindowEncoder, WindowInput};
 
@@ -50,6 +54,19 @@ pub enum OpenError {
         /// Shape of the graph's input, the batch first; -1 is any size.
         graph: Vec<i64>,
     },
+    /// The pack stores the weights of a sense otherwise than was asked for.
+    #[error(
+        "the pack's {sense} graph is {found}, {wanted} was asked for: import the checkpoint again (`sensebind pack import \
+         CHECKPOINT --config CONFIG --out DIR --precision {wanted}`), or ask for {found}"
+    )]
+    Precision {
+        /// Whose graph.
+        sense: Sense,
+        /// What was asked for.
+        wanted: Precision,
+        /// What the manifest says.
+        found: Precision,
+    },
     /// A length of time in the manifest is impossible.
     #[error("the pack's {sense} {field} is {value}, expected seconds from 0 to 3600")]
     Seconds {
@@ -62,25 +79,49 @@ pub enum OpenError {
     },
 }
 
+/// How the graph of one sense is to run. By default on the CPU, whatever its precision.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EncoderOptions {
+    /// What computes it.
+    pub provider: Provider,
+    /// How its weights must be stored; another precision in the pack is an error.
+    pub precision: Option<Precision>,
+}
+
 /// Opens the encoders of one pack, sense by sense.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PackEncoders<'a> {
     pack: &'a Pack,
     runtime: &'a Runtime,
     threads: Threads,
+    options: BTreeMap<Sense, EncoderOptions>,
 }
 
 impl<'a> PackEncoders<'a> {
-    /// Encoders of `pack`, each running on `threads`. Loads nothing yet.
+    /// Encoders of `pack`, each running on `threads` of the CPU unless [`with`](Self::with) says otherwise. Loads
+    /// nothing yet.
     pub fn new(pack: &'a Pack, runtime: &'a Runtime, threads: Threads) -> Self {
-        Self { pack, runtime, threads }
+        Self {
+            pack,
+            runtime,
+            threads,
+            options: BTreeMap::new(),
+        }
+    }
+
+    /// The same, with `options` for `sense`.
+    #[must_use]
+    pub fn with(mut self, sense: Sense, options: EncoderOptions) -> Self {
+        self.options.insert(sense, options);
+        self
     }
 
     /// Loads the encoder of a sensor's sense. Blocks while the graph is read.
     ///
     /// # Errors
     /// [`OpenError::Pack`] when the pack lacks it (text is none of the sensors': see [`text`](Self::text)),
-    /// [`OpenError::Session`] when its graph cannot run, [`OpenError::Input`] for an impossible recipe.
+    /// [`OpenError::Session`] when its graph cannot run as asked, [`OpenError::Precision`] when it is stored otherwise,
+    /// [`OpenError::Input`] for an impossible recipe.
     pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, OpenError> {
         let m = self.pack.manifest();
         match sense {
@@ -160,6 +201,14 @@ impl<'a> PackEncoders<'a> {
                 .filter(|d| d.as_secs() <= 3600)
                 .ok_or(OpenError::Seconds { sense, field, value })
         };
+        let options = self.options.get(&sense).copied().unwrap_or_default();
+        if let Some(wanted) = options.precision.filter(|wanted| *wanted != entry.precision) {
+            return Err(OpenError::Precision {
+                sense,
+                wanted,
+                found: entry.precision,
+            });
+        }
         let space = &self.pack.manifest().space;
         let spec = EncoderSpec {
             sense,
@@ -171,6 +220,9 @@ impl<'a> PackEncoders<'a> {
         };
         let graph = self.pack.verified_graph(kind)?;
         Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
+        let graph = self.pack.verified_graph(sense)?;
+        let session = Session::open(self.runtime, &graph, options.provider, self.threads)?;
+        Ok(Model::new(session, spec))
     }
 
     /// Pictures met text in training, at the text's temperature, and have none of their own (parity specification 5:

@@ -303,12 +303,12 @@ mod tests {
     use crate::checkpoint::Checkpoint;
     use crate::graph::layers::linear;
     use crate::graph::{Dim, InputType, Weights};
-    use crate::session::{Runtime, Session, Threads};
+    use crate::session::{Provider, Runtime, Session, Threads};
     use std::num::NonZeroUsize;
 
     fn run(graph: &Path) -> Vec<f32> {
         let runtime = Runtime::load(None).expect("ONNX Runtime");
-        let mut session = Session::open(&runtime, graph, Threads(NonZeroUsize::MIN)).expect("session");
+        let mut session = Session::open(&runtime, graph, Provider::Cpu, Threads(NonZeroUsize::MIN)).expect("session");
         session.run_f32(&[1, 2], &[1.0, 2.0]).expect("run").1
     }
 

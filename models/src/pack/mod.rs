@@ -6,7 +6,7 @@ mod open;
 pub use import::{Blueprint, ImportError, Progress, Written, import};
 pub use open::{Pack, PackError};
 
-use crate::manifest::{FileEntry, Manifest};
+use crate::manifest::{FileEntry, Manifest, Precision};
 use sensebind_core::format::Sense;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -87,6 +87,19 @@ impl GraphKind {
             Self::Depth => manifest.depth.as_ref().map(|s| s.graph.as_str()),
             Self::Thermal => manifest.thermal.as_ref().map(|s| s.graph.as_str()),
             Self::Imu => manifest.imu.as_ref().map(|s| s.graph.as_str()),
+        }
+    }
+
+    /// How `manifest` says that its weights are stored; nothing when the pack lacks it.
+    pub fn precision_in(self, manifest: &Manifest) -> Option<Precision> {
+        match self {
+            Self::Image => manifest.image.as_ref().map(|s| s.precision),
+            Self::Video => manifest.video.as_ref().map(|s| s.precision),
+            Self::Text => manifest.text.as_ref().map(|s| s.precision),
+            Self::Audio => manifest.audio.as_ref().map(|s| s.precision),
+            Self::Depth => manifest.depth.as_ref().map(|s| s.precision),
+            Self::Thermal => manifest.thermal.as_ref().map(|s| s.precision),
+            Self::Imu => manifest.imu.as_ref().map(|s| s.precision),
         }
     }
 }

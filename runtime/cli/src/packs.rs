@@ -1,15 +1,15 @@
 //! Opening a pack, and the prompts that are compared in its space.
 
+use crate::board::{Board, EncoderTable};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal;
-use sensebind_core::{Embedding, Encoder, Format, Sense, StreamId};
+use sensebind_core::{Embedding, Encoder, Sense};
 use sensebind_engine::{DEFAULT_MIN_COVERAGE, Perceive};
 use sensebind_models::encoder::{PackEncoders, TextEncoder};
 use sensebind_models::pack::Pack;
-use sensebind_models::session::{Runtime, Threads};
+use sensebind_models::session::{Provider, Runtime, Threads};
 use sensebind_space::{Detector, PromptFile, PromptSet};
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// What an empty moment is called where the prompts do not say so.
@@ -23,8 +23,13 @@ pub struct PackArg {
     pub pack: PathBuf,
 }
 
+/// The folder of the pack that `board` names, or of the one that ships.
+pub fn of(board: &Board) -> PathBuf {
+    board.pack.path.clone().unwrap_or_else(starter)
+}
+
 /// The pack that ships, where this checkout or installation keeps it.
-fn starter() -> PathBuf {
+pub fn starter() -> PathBuf {
     let relative = Path::new("models/packs/starter");
     std::env::current_exe()
         .ok()
@@ -38,32 +43,54 @@ pub struct Models {
     /// The pack.
     pub pack: Pack,
     runtime: Runtime,
+    encoder: EncoderTable,
 }
 
 impl Models {
-    /// Opens a pack and says on stderr what it may be used for and what runs it.
+    /// Opens a pack to be run on the CPU, one thread per sense, and says on stderr what it may be used for and what
+    /// runs it.
     ///
     /// # Errors
     /// With [`Exit::Model`].
     pub fn open(dir: &Path) -> Result<Self, Failure> {
+        Self::open_for(dir, EncoderTable::default())
+    }
+
+    /// The same, to be run as a board's `encoder` says. What a sense runs on is said when it is loaded, where it is not
+    /// the CPU.
+    ///
+    /// # Errors
+    /// With [`Exit::Model`].
+    pub fn open_for(dir: &Path, encoder: EncoderTable) -> Result<Self, Failure> {
         let pack = Pack::open(dir).or_exit(Exit::Model)?;
         let runtime = Runtime::load(None).or_exit(Exit::Model)?;
         let manifest = pack.manifest();
         eprintln!(
-            "pack {} {} · space {} · licence {} (commercial use: {}) · ONNX Runtime on the CPU",
+            "pack {} {} · space {} · licence {} (commercial use: {}) · ONNX Runtime on {}",
             manifest.name,
             manifest.version,
             manifest.space.id,
             manifest.licence,
             format!("{:?}", manifest.commercial_use).to_lowercase(),
+            encoder.provider,
         );
-        Ok(Self { pack, runtime })
+        Ok(Self { pack, runtime, encoder })
     }
 
     fn encoders(&self) -> PackEncoders<'_> {
-        // Senses run side by side, one thread each: faster on small models than one sense on many threads, and the
-        // order of additions inside a model is fixed.
-        PackEncoders::new(&self.pack, &self.runtime, Threads(NonZeroUsize::MIN))
+        // Senses run side by side, one thread each unless a board says otherwise: faster on small models than one sense
+        // on many threads, and the order of additions inside a model is fixed.
+        let encoders = PackEncoders::new(&self.pack, &self.runtime, Threads(self.encoder.threads));
+        Sense::ALL.into_iter().fold(encoders, |encoders, sense| {
+            encoders.with(sense, self.encoder.options(sense))
+        })
+    }
+
+    fn say_provider(&self, sense: Sense) {
+        let provider = self.encoder.options(sense).provider;
+        if provider != self.encoder.provider || provider != Provider::Cpu {
+            eprintln!("{sense} runs on {provider}");
+        }
     }
 
     /// The encoder of one sense.
@@ -71,7 +98,9 @@ impl Models {
     /// # Errors
     /// With [`Exit::Model`].
     pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, Failure> {
-        self.encoders().encoder(sense).or_exit(Exit::Model)
+        let encoder = self.encoders().encoder(sense).or_exit(Exit::Model)?;
+        self.say_provider(sense);
+        Ok(encoder)
     }
 
     /// The text encoder.
@@ -79,20 +108,21 @@ impl Models {
     /// # Errors
     /// With [`Exit::Model`].
     pub fn text(&self) -> Result<TextEncoder, Failure> {
-        self.encoders().text().or_exit(Exit::Model)
+        let text = self.encoders().text().or_exit(Exit::Model)?;
+        self.say_provider(Sense::Text);
+        Ok(text)
     }
 
-    /// Encoders for the senses of `streams` that the pack has, joined with the prompts of a file (by default the
+    /// Encoders for those of `senses` that the pack has, joined with the prompts of a file (by default the
     /// pack's own).
     ///
     /// # Errors
     /// With [`Exit::Configuration`] for the prompts, [`Exit::Model`] for the rest.
-    pub fn perceive(&self, prompts: Option<&Path>, streams: &[(StreamId, Format)]) -> Result<Perceive, Failure> {
+    pub fn perceive(&self, prompts: Option<&Path>, senses: &BTreeSet<Sense>) -> Result<Perceive, Failure> {
         let file = self.prompt_file(prompts)?;
         let prompts = self.prompt_set(&file)?;
-        let senses: BTreeSet<Sense> = streams.iter().map(|(_, format)| format.sense()).collect();
         let mut encoders = Vec::new();
-        for sense in senses {
+        for &sense in senses {
             if self.pack.graph_path(sense).is_ok() {
                 encoders.push(self.encoder(sense)?);
             } else {

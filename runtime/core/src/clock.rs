@@ -1,4 +1,4 @@
-//! The host clock, and how the clocks of devices lie to it.
+//! The host clock, and a point of how the clock of a device lies to it.
 
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Who opens sources: one driver per device family, kernel interface or file format.
 
-use crate::{Clock, Source, SourceError, StreamId};
+use crate::{Clock, Sense, Source, SourceError, StreamId};
 use std::sync::Arc;
 
 /// What a board file says about one sensor, less what all sensors share (its name and driver).
@@ -42,6 +42,12 @@ pub trait Driver: Sync {
     /// # Errors
     /// [`ErrorKind::Misconfigured`](crate::ErrorKind::Misconfigured): names the field, what was expected and found.
     fn check(&self, settings: &Settings) -> Result<(), SourceError>;
+
+    /// Which sense the sensor feeds: known before it is opened, so that only the encoders a board needs are loaded.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check); a recording that names its sense itself may have to be read.
+    fn sense(&self, settings: &Settings) -> Result<Sense, SourceError>;
 
     /// Opens the sensor that `settings` name as `stream`. Blocks while the device starts, seconds at most.
     ///

@@ -9,6 +9,8 @@ use std::fmt;
 pub enum DropReason {
     /// Frame: wrong size, or larger than the ring.
     Refused,
+    /// Frame: the sensor was calibrating itself.
+    Calibrating,
     /// Frame: the pack has no encoder for this sense.
     NoEncoder,
     /// Frame: a newer picture of the same window was encoded instead.
@@ -17,6 +19,8 @@ pub enum DropReason {
     BetweenWindows,
     /// Frame: the input ended before a window that would have held it.
     AfterLastWindow,
+    /// Frame or window: newer windows pushed it out of the queue to the encoders.
+    QueueFull,
     /// Frame or window: too little of the window was covered by data to judge it.
     LowCoverage,
     /// Frame or window: its data could not be encoded (all zero, not finite, not decodable).
@@ -28,10 +32,12 @@ impl DropReason {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Refused => "refused",
+            Self::Calibrating => "calibrating",
             Self::NoEncoder => "no encoder",
             Self::Superseded => "superseded",
             Self::BetweenWindows => "between windows",
             Self::AfterLastWindow => "after the last window",
+            Self::QueueFull => "queue full",
             Self::LowCoverage => "low coverage",
             Self::BadWindow => "bad window",
         }
@@ -53,6 +59,8 @@ pub struct Account {
     pub processed: u64,
     /// Frames that were not read, by reason.
     pub dropped: BTreeMap<DropReason, u64>,
+    /// Frames that the sensor, the kernel or the driver lost before they could be captured: gaps in their numbering.
+    pub missed: u64,
     /// Capture times that jumped back and were repaired. The frames themselves are counted above.
     pub repaired: u64,
     pending: VecDeque<Timestamp>,

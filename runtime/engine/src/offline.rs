@@ -83,7 +83,8 @@ pub fn replay(
         let span = world.get_or_insert(Span::new(now, now));
         span.end = span.end.max(now);
         let end = *boundary.get_or_insert_with(|| now.after(BATCH));
-        run.capture.push(item.stream, now, item.data, &mut run.ready);
+        run.capture
+            .push(item.stream, now, item.calibrating, item.data, &mut run.ready);
         if now >= end.after(SLACK) {
             run.flush(Some(end), perceive, observer)?;
             observer.reached(now);
@@ -97,11 +98,7 @@ pub fn replay(
     perceive.finish(world.end, &mut run.events);
     run.deliver(observer);
     observer.reached(world.end);
-    let streams = run
-        .capture
-        .accounts()
-        .map(|(id, format, f, w)| (id.clone(), *format, f.clone(), w.clone()))
-        .collect();
+    let streams = run.capture.accounts().collect();
     Ok(Summary {
         streams,
         world,

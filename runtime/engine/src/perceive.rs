@@ -1,11 +1,13 @@
 //! Encoders, prompts and detector: windows in, events out.
 
-use sensebind_core::{Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, StreamId, Timestamp, Window};
+use sensebind_core::{
+    Embedding, EncodeError, Encoder, Event, Format, Sense, SpaceId, Span, StreamId, Timestamp, Window,
+};
 use sensebind_space::{Detector, PromptSet, Scored};
 use std::collections::BTreeMap;
 
 use crate::account::DropReason;
-use crate::capture::Cutting;
+use crate::stream::{CaptureError, Cutting};
 use rayon::prelude::*;
 
 /// Encoders, prompts and input do not fit each other: found at start.
@@ -16,7 +18,7 @@ pub enum PerceiveError {
     Encode(#[from] EncodeError),
     /// A stream cannot be captured.
     #[error(transparent)]
-    Capture(#[from] crate::capture::CaptureError),
+    Capture(#[from] CaptureError),
     /// Prompts and encoder live in different spaces.
     #[error(
         "the {sense} encoder writes into space {encoder}, the prompts live in {prompts}: encode the prompts with the same pack"
@@ -46,6 +48,10 @@ pub struct Judged {
 /// Encodes windows in batches, scores them against the prompts and runs the detector over the scores.
 pub struct Perceive {
     lanes: Vec<Lane>,
+    /// Encoded and not yet scored: the window, its embedding, the lane it came from.
+    encoded: Vec<(Window, Result<Embedding, EncodeError>, usize)>,
+    /// The scores of the window being judged; kept for its buffers.
+    scored: Scored,
     prompts: PromptSet,
     detector: Detector,
     min_coverage: f32,
@@ -101,6 +107,13 @@ impl Perceive {
             .collect();
         Ok(Self {
             lanes,
+            encoded: Vec::new(),
+            scored: Scored {
+                stream: StreamId::new(""),
+                sense: Sense::Image,
+                span: Span::default(),
+                scores: Vec::new(),
+            },
             prompts,
             detector,
             min_coverage,
@@ -153,9 +166,19 @@ impl Perceive {
         &mut self,
         windows: &mut Vec<Window>,
         judged: &mut Vec<Judged>,
-        mut on_score: impl FnMut(&Scored),
+        on_score: impl FnMut(&Scored),
         events: &mut Vec<Event>,
     ) -> Result<(), PerceiveError> {
+        self.encode(windows, judged)?;
+        self.judge(judged, on_score, events);
+        Ok(())
+    }
+
+    /// The first half of [`perceive`](Self::perceive): encodes `windows`, and sorts out into `judged` those that cannot be.
+    ///
+    /// # Errors
+    /// When a model failed as a whole.
+    pub fn encode(&mut self, windows: &mut Vec<Window>, judged: &mut Vec<Judged>) -> Result<(), PerceiveError> {
         for window in windows.drain(..) {
             if window.coverage < self.min_coverage {
                 judged.push(Judged {
@@ -179,34 +202,37 @@ impl Perceive {
                 lane.results.clear();
                 lane.encoder.encode(&lane.windows, &mut lane.results)
             })?;
-        let mut order: Vec<(Window, Result<Embedding, EncodeError>, usize)> = Vec::new();
         for (index, lane) in self.lanes.iter_mut().enumerate() {
-            order.extend(
+            self.encoded.extend(
                 lane.windows
                     .drain(..)
                     .zip(lane.results.drain(..))
                     .map(|(w, r)| (w, r, index)),
             );
         }
-        order.sort_by(|(a, _, _), (b, _, _)| (a.span.end, &a.stream).cmp(&(b.span.end, &b.stream)));
-        for (window, result, index) in order {
+        Ok(())
+    }
+
+    /// The second half of [`perceive`](Self::perceive): scores what was encoded and shows it to the detector.
+    pub fn judge(&mut self, judged: &mut Vec<Judged>, mut on_score: impl FnMut(&Scored), events: &mut Vec<Event>) {
+        self.encoded
+            .sort_by(|(a, _, _), (b, _, _)| (a.span.end, &a.stream).cmp(&(b.span.end, &b.stream)));
+        for (window, result, index) in self.encoded.drain(..) {
             let lane = &self.lanes[index];
+            let scored = &mut self.scored;
             let outcome = match result {
                 Ok(embedding) => {
-                    let mut scores = Vec::new();
+                    scored.scores.clear();
                     match self
                         .prompts
-                        .score(lane.sense, lane.logit_scale, &embedding, &mut scores)
+                        .score(lane.sense, lane.logit_scale, &embedding, &mut scored.scores)
                     {
                         Ok(()) => {
-                            let scored = Scored {
-                                stream: window.stream.clone(),
-                                sense: lane.sense,
-                                span: window.span,
-                                scores,
-                            };
-                            on_score(&scored);
-                            self.detector.observe(&scored, window.coverage, events);
+                            scored.stream = window.stream.clone();
+                            scored.sense = lane.sense;
+                            scored.span = window.span;
+                            on_score(scored);
+                            self.detector.observe(scored, window.coverage, events);
                             Ok(())
                         }
                         Err(mismatch) => Err((DropReason::BadWindow, mismatch.to_string())),
@@ -218,7 +244,6 @@ impl Perceive {
         }
         // Accounts are settled in the order windows were cut, judged or not.
         judged.sort_by(|a, b| (a.window.span.end, &a.window.stream).cmp(&(b.window.span.end, &b.window.stream)));
-        Ok(())
     }
 
     /// Tells the detector that nothing was captured up to `now`.

@@ -2,16 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod support;
+
 use proptest::prelude::*;
 use sensebind_core::{
-    Embedding, EncodeError, Encoder, EncoderSpec, ErrorKind, Event, Format, Frame, Phase, PixelLayout, Reading, Sense,
-    Source, SourceError, SpaceId, StreamId, Timestamp, Window,
+    Embedding, ErrorKind, Event, Format, Frame, Phase, PixelLayout, Reading, Sense, Source, SourceError, SpaceId,
+    StreamId, Timestamp,
 };
 use sensebind_engine::{DropReason, Merged, Observer, Perceive, Summary, replay};
 use sensebind_space::{Detector, PromptFile, PromptSet};
 use std::time::Duration;
-
-const SPACE: &str = "test-space";
+use support::{ByteEncoder, SPACE, gray, perceive};
 
 fn at_ms(ms: u64) -> Timestamp {
     Timestamp::from_nanos(ms * 1_000_000)
@@ -47,15 +48,6 @@ impl Source for Script {
     }
 }
 
-fn gray(rate_hz: f32) -> Format {
-    Format::Image {
-        width: 1,
-        height: 1,
-        layout: PixelLayout::Gray8,
-        rate_hz,
-    }
-}
-
 fn camera(frames: Vec<(u64, Vec<u8>)>) -> Box<dyn Source> {
     Box::new(Script {
         stream: StreamId::new("camera"),
@@ -63,80 +55,6 @@ fn camera(frames: Vec<(u64, Vec<u8>)>) -> Box<dyn Source> {
         frames,
         next: 0,
     })
-}
-
-/// One axis per byte value: 0 is background, 255 cannot be encoded.
-struct ByteEncoder(EncoderSpec);
-
-impl ByteEncoder {
-    fn boxed(sense: Sense, window_ms: u64, hop_ms: u64) -> Box<dyn Encoder> {
-        Box::new(Self(EncoderSpec {
-            sense,
-            space: SpaceId::new(SPACE),
-            dim: 4,
-            logit_scale: 10.0,
-            window: Duration::from_millis(window_ms),
-            hop: Duration::from_millis(hop_ms),
-        }))
-    }
-}
-
-fn axis(i: usize) -> Embedding {
-    let mut v = vec![0.0; 4];
-    v[i] = 1.0;
-    Embedding::new(SpaceId::new(SPACE), v).unwrap()
-}
-
-impl Encoder for ByteEncoder {
-    fn spec(&self) -> &EncoderSpec {
-        &self.0
-    }
-    fn accepts(&self, stream: &StreamId, format: &Format) -> Result<(), EncodeError> {
-        match format {
-            Format::Image {
-                layout: PixelLayout::Gray8,
-                ..
-            } => Ok(()),
-            other => Err(EncodeError::Mismatch {
-                stream: stream.clone(),
-                sense: self.0.sense,
-                format: Box::new(*other),
-                why: "expected gray8".into(),
-            }),
-        }
-    }
-    fn encode(&mut self, windows: &[Window], out: &mut Vec<Result<Embedding, EncodeError>>) -> Result<(), EncodeError> {
-        out.extend(windows.iter().map(|w| {
-            let newest = w.frames().next_back().map(|(_, data)| data[0]);
-            match newest {
-                Some(255) | None => Err(EncodeError::BadWindow {
-                    stream: w.stream.clone(),
-                    span: w.span,
-                    why: "byte 255, expected 0 to 3".into(),
-                }),
-                Some(byte) => Ok(axis(usize::from(byte.min(3)))),
-            }
-        }));
-        Ok(())
-    }
-}
-
-fn perceive(encoders: Vec<Box<dyn Encoder>>) -> Perceive {
-    let file = PromptFile::parse(
-        "[[event]]\nlabel = \"one\"\nprompts = [\"one\"]\n[[event]]\nlabel = \"two\"\nprompts = [\"two\"]\n\
-         [contrast]\nprompts = [\"nothing\"]\n",
-    )
-    .unwrap();
-    let prompts = PromptSet::new(&file, &[], |phrase| {
-        Some(match phrase {
-            "one" => axis(1),
-            "two" => axis(2),
-            _ => axis(0),
-        })
-    })
-    .unwrap();
-    let detector = Detector::new(&prompts);
-    Perceive::new(encoders, prompts, detector, 0.5).unwrap()
 }
 
 #[derive(Default)]

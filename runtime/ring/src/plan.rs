@@ -57,7 +57,7 @@ impl Planner {
         })
     }
 
-    /// The next window of `ring` that ends at or before `complete_until` (usually [`Ring::latest_end`], or later when
+    /// The next window of `ring` that ends at or before `complete_until` (usually [`Ring::complete_until`], or later when
     /// the source says that there is nothing up to then); `None` until then. Call until `None`.
     pub fn next(&mut self, ring: &mut Ring, complete_until: Timestamp) -> Option<Span> {
         let mut end = match self.next_end {

@@ -238,6 +238,19 @@ impl Ring {
         self.latest_end
     }
 
+    /// The time up to which windows may be cut without waiting for what comes next, exclusive. Sound: as
+    /// [`latest_end`](Self::latest_end). Everything else: the last frame plus three quarters of the nominal frame period,
+    /// because the next is not due before; a frame that comes earlier still takes part in later windows. Without it, every
+    /// picture window would be a frame period late. `None` before the first frame and after [`clear`](Self::clear).
+    pub fn complete_until(&self) -> Option<Timestamp> {
+        let latest = self.latest_end?;
+        let rate_hz = self.format.rate_hz();
+        if matches!(self.format, Format::Audio { .. }) || !(rate_hz.is_finite() && rate_hz > 0.0) {
+            return Some(latest);
+        }
+        Some(latest.after(Duration::try_from_secs_f64(0.75 / rate_hz).unwrap_or(Duration::ZERO)))
+    }
+
     /// Forgets all frames (a source that was reopened, a log that was rewound) and with them the last capture time.
     pub fn clear(&mut self) {
         self.counters.cleared += self.held() as u64;

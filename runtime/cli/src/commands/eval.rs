@@ -11,7 +11,7 @@ use crate::packs::{Models, PackArg};
 use crate::terminal::{self, Progress};
 use sensebind_core::{Embedding, Sense, Timestamp, Window};
 use sensebind_drivers::{scene, sound_collection};
-use sensebind_engine::capture::{Capture, Cutting};
+use sensebind_engine::{Capture, Cutting};
 use sensebind_engine::{Input, Merged};
 use sensebind_models::encoder::files;
 use sensebind_scene::{Happening, Timeline, World, captions};
@@ -262,7 +262,7 @@ fn last_windows(world: World, cuttings: &BTreeMap<Sense, Cutting>) -> Result<Vec
     let mut capture = Capture::new(input.streams(), cuttings).or_exit(Exit::Model)?;
     let mut ready = Vec::new();
     while let Some(item) = input.next().or_exit(Exit::Input)? {
-        capture.push(item.stream, item.captured, item.data, &mut ready);
+        capture.push(item.stream, item.captured, item.calibrating, item.data, &mut ready);
     }
     let mut last: BTreeMap<String, (Timestamp, Window)> = BTreeMap::new();
     for window in ready.into_iter().filter(|w| w.coverage > 0.99) {
