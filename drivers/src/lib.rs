@@ -24,15 +24,34 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+pub mod depth_v4l2;
 pub mod host_clock;
+pub mod microphone;
 mod paced;
+mod packet_queue;
+mod packet_times;
 pub mod picture_folder;
+pub mod replay;
 pub mod scene;
 mod settings;
+mod sound_cards;
 pub mod sound_collection;
+pub mod thermal_uvc;
+mod v4l2;
+pub mod v4l2_camera;
+mod sound_input;
 
 /// Every driver, by name.
-pub static DRIVERS: &[&dyn Driver] = &[&audio_file::AudioFile, &picture_folder::PictureFolder, &scene::Scene];
+pub static DRIVERS: &[&dyn Driver] = &[
+    &audio_file::AudioFile,
+    &depth_v4l2::DepthV4l2,
+    &microphone::Microphone,
+    &picture_folder::PictureFolder,
+    &replay::Replay,
+    &scene::Scene,
+    &thermal_uvc::ThermalUvc,
+    &v4l2_camera::V4l2Camera,
+];
 
 /// The driver called `name`.
 pub fn find(name: &str) -> Option<&'static dyn Driver> {

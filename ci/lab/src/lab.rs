@@ -8,6 +8,7 @@ use crate::bus::{I2cChip, SpiChip};
 use crate::camera::{self, Camera, CameraNode, CameraSpec, Shot};
 use crate::channel::Channel;
 use crate::i2c::{I2cBus, I2cNode};
+use crate::iio::{self, Iio, IioDevice, IioSpec};
 use crate::lock::lock;
 use crate::mount::{Mount, Unavailable};
 use crate::node::Node;
@@ -95,6 +96,18 @@ impl Lab {
         let exposing = Arc::clone(&node);
         lock(&self.threads).push(thread::spawn(move || camera::expose(&exposing, picture)));
         Camera::new(plug, node)
+    }
+
+    /// Adds the IIO device `number`. `values` gives every channel's value, in the order of the spec, for the scan of a
+    /// number (counted from the buffer's enabling; a `*_raw` file is read as the next scan would be).
+    ///
+    /// # Panics
+    /// When the system gives no thread.
+    pub fn iio(&self, number: u32, spec: IioSpec, values: impl FnMut(u64, &mut [i64]) + Send + 'static) -> Iio {
+        let device = Arc::new(IioDevice::new(&self.channel, spec, Box::new(values)));
+        let iio = Iio::new(&self.tree, &self.folder, number, Arc::clone(&device));
+        lock(&self.threads).push(thread::spawn(move || iio::sample(&device)));
+        iio
     }
 
     /// Refuses, or allows again, to open the node `name`: `EACCES`, as for a user who is not in the device's group.

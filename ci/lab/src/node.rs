@@ -47,6 +47,11 @@ pub(crate) trait Node: Send + Sync + Debug {
         None
     }
 
+    /// Whether a read goes on where the one before it ended, to an end: a text, not a stream.
+    fn is_text(&self) -> bool {
+        false
+    }
+
     /// Permission bits of the file.
     fn permissions(&self) -> u32 {
         0o666

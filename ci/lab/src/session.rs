@@ -182,6 +182,7 @@ impl Session<'_> {
             wire::OPEN_NOFLUSH
                 | match node.mapped_bytes() {
                     Some(_) => wire::OPEN_KEEP_CACHE,
+                    None if node.is_text() => wire::OPEN_DIRECT_IO,
                     None => wire::OPEN_DIRECT_IO | wire::OPEN_STREAM,
                 },
         ))

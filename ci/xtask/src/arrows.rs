@@ -37,8 +37,13 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-core", "sensebind-scene"],
-        tests_use: &[],
+        uses: &[
+            "sensebind-chips",
+            "sensebind-core",
+            "sensebind-record",
+            "sensebind-scene",
+        ],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-ring",
@@ -53,7 +58,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "sensebind-record",
         uses: &["sensebind-core"],
-        tests_use: &["sensebind-drivers", "sensebind-scene"],
+        tests_use: &["sensebind-scene"],
     },
     Row {
         name: "sensebind-models",

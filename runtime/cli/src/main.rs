@@ -8,6 +8,7 @@ mod board;
 mod commands;
 mod exit;
 mod inputs;
+mod live;
 mod outcome;
 mod packs;
 mod report;
@@ -37,6 +38,8 @@ enum Command {
     Demo(commands::demo::Args),
     /// Run a recorded log, sound file, picture folder or simulated world through the detector.
     Replay(commands::replay::Args),
+    /// Run the sensors of a board through the detector, live.
+    Run(commands::run::Args),
     /// Write a sensor log (MCAP).
     Record(commands::record::Args),
     /// Print the embedding of files or phrases, one JSON line each.
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Replay(args) => commands::replay::run(args),
+        Command::Run(args) => commands::run::run(args),
         Command::Record(args) => commands::record::run(args),
         Command::Embed(args) => commands::embed::run(args),
         Command::Pack(args) => commands::pack::run(args),

@@ -9,3 +9,4 @@ pub mod eval;
 pub mod pack;
 pub mod record;
 pub mod replay;
+pub mod run;
