@@ -36,10 +36,10 @@ pub mod scene;
 mod settings;
 mod sound_cards;
 pub mod sound_collection;
+mod sound_input;
 pub mod thermal_uvc;
 mod v4l2;
 pub mod v4l2_camera;
-mod sound_input;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
