@@ -15,11 +15,8 @@ mod window;
 pub use text::TextEncoder;
 
 use crate::input::InputError;
-use crate::manifest::SenseEntry;
-use crate::pack::{GraphKind, Pack, PackError};
-use crate::session::{Runtime, Session, SessionError, Threads};
 use crate::manifest::{Precision, SenseEntry};
-use crate::pack::{Pack, PackError};
+use crate::pack::{GraphKind, Pack, PackError};
 use crate::session::{Provider, Runtime, Session, SessionError, Threads};
 use model::Model;
 use sense::{AudioInput, DepthInput, ImageInput, ImuInput, ThermalInput, VideoInput};
@@ -219,8 +216,6 @@ impl<'a> PackEncoders<'a> {
             hop: seconds("hop_s", entry.hop_s)?,
         };
         let graph = self.pack.verified_graph(kind)?;
-        Ok(Model::new(Session::open(self.runtime, &graph, self.threads)?, spec))
-        let graph = self.pack.verified_graph(sense)?;
         let session = Session::open(self.runtime, &graph, options.provider, self.threads)?;
         Ok(Model::new(session, spec))
     }
