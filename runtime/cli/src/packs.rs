@@ -98,7 +98,14 @@ impl Models {
     /// # Errors
     /// With [`Exit::Model`].
     pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, Failure> {
-        let encoder = self.encoders().encoder(sense).or_exit(Exit::Model)?;
+        let encoders = self.encoders();
+        let clips = sense == Sense::Image && self.encoder.image.frames == Frames::Clip;
+        let encoder = if clips {
+            encoders.clip_encoder()
+        } else {
+            encoders.encoder(sense)
+        };
+        let encoder = encoder.or_exit(Exit::Model)?;
         self.say_provider(sense);
         Ok(encoder)
     }
