@@ -1,6 +1,6 @@
 //! Opening a pack, and the prompts that are compared in its space.
 
-use crate::board::{Board, EncoderTable};
+use crate::board::{Board, EncoderTable, Frames};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal;
 use sensebind_core::{Embedding, Encoder, Sense};
