@@ -127,11 +127,7 @@ impl Place {
                 )
             }
             (Errno::ACCESS | Errno::PERM, _) => {
-                let group = if matches!(self, Self::I2c { .. }) {
-                    "i2c"
-                } else {
-                    "spi"
-                };
+                let group = if matches!(self, Self::I2c { .. }) { "i2c" } else { "spi" };
                 (
                     ErrorKind::Denied,
                     format!(

@@ -426,14 +426,20 @@ impl ImuChipSource {
             self.skipped += counted.map_or(LEAP, |lost| self.period.mul_f64(lost as f64));
         }
         // Samples that came during the reading were not there when it began.
-        if let Some(sample) = read.samples.checked_sub(read.late + 1).and_then(|at| self.samples.get(at)) {
+        if let Some(sample) = read
+            .samples
+            .checked_sub(read.late + 1)
+            .and_then(|at| self.samples.get(at))
+        {
             self.map.observe(self.device_ns(sample.device_ticks), asked);
         } else if self.last.is_none() {
             self.map.observe(self.device_ns(newest), self.clock.now());
         }
         if let Some((ticks, captured)) = self.last {
             let elapsed = match self.running.tick_source {
-                TickSource::ChipClock => Duration::from_secs_f64(first.saturating_sub(ticks) as f64 * self.running.tick_s),
+                TickSource::ChipClock => {
+                    Duration::from_secs_f64(first.saturating_sub(ticks) as f64 * self.running.tick_s)
+                }
                 TickSource::SampleCount => self.captured(first).since(captured),
             };
             let missing = (elapsed.as_secs_f64() * self.running.rate_hz).round() as u64;
@@ -532,9 +538,9 @@ impl Plan {
         let kind = match error {
             imu::Error::Bus(error) => return self.place.fault(doing, error),
             // Nobody drives a SPI data line without a chip: it reads as all ones or all zeroes.
-            imu::Error::WrongChip {
-                found: 0x00 | 0xff, ..
-            } if matches!(self.place, Place::Spi { .. }) => ErrorKind::Gone,
+            imu::Error::WrongChip { found: 0x00 | 0xff, .. } if matches!(self.place, Place::Spi { .. }) => {
+                ErrorKind::Gone
+            }
             imu::Error::WrongChip { .. } | imu::Error::BeyondChip { .. } => ErrorKind::Misconfigured,
             imu::Error::Unexpected { .. } | imu::Error::NotConfigured { .. } => ErrorKind::Reopen,
         };
