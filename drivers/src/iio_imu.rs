@@ -206,10 +206,10 @@ fn depth(wanted: &IioImuSettings, rate_hz: f64) -> Depth {
 }
 
 /// Lets the kernel stamp with the host clock where it can; otherwise its stamps have to be mapped.
-fn stamps(device: &Device) -> Option<ClockMap> {
+fn stamps(device: &Device) -> Option<Box<ClockMap>> {
     let set = device.folder.write(TIMESTAMP_CLOCK, "monotonic").is_ok();
     let is_host = set && device.folder.text(TIMESTAMP_CLOCK).as_deref() == Some("monotonic");
-    (!is_host).then(|| ClockMap::new(ClockMapSpec::default()))
+    (!is_host).then(|| Box::new(ClockMap::new(ClockMapSpec::default())))
 }
 
 #[derive(Debug)]
@@ -217,7 +217,7 @@ enum Capture {
     Buffered {
         buffer: Buffer,
         /// Of the kernel's stamps, where they are of another clock than the host's.
-        map: Option<ClockMap>,
+        map: Option<Box<ClockMap>>,
     },
     Polled(Polled),
 }
