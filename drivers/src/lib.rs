@@ -30,11 +30,22 @@ mod iio;
 pub mod iio_imu;
 pub mod imu_chip;
 mod orientation;
+pub mod depth_v4l2;
+pub mod host_clock;
+pub mod microphone;
 mod paced;
+mod packet_queue;
+mod packet_times;
 pub mod picture_folder;
+pub mod replay;
 pub mod scene;
 mod settings;
+mod sound_cards;
 pub mod sound_collection;
+pub mod thermal_uvc;
+mod v4l2;
+pub mod v4l2_camera;
+mod sound_input;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
@@ -43,6 +54,13 @@ pub static DRIVERS: &[&dyn Driver] = &[
     &imu_chip::ImuChip,
     &picture_folder::PictureFolder,
     &scene::Scene,
+    &depth_v4l2::DepthV4l2,
+    &microphone::Microphone,
+    &picture_folder::PictureFolder,
+    &replay::Replay,
+    &scene::Scene,
+    &thermal_uvc::ThermalUvc,
+    &v4l2_camera::V4l2Camera,
 ];
 
 /// The driver called `name`.

@@ -1,8 +1,9 @@
 //! What every driver promises, in one loop over [`DRIVERS`].
 #![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
 
-use sensebind_core::{Clock, Driver, ErrorKind, Reading, Settings, Source, StreamId, Timestamp};
+use sensebind_core::{Clock, Driver, ErrorKind, Format, Frame, Reading, Settings, Source, StreamId, Timestamp};
 use sensebind_drivers::DRIVERS;
+use sensebind_record::LogWriter;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -70,6 +71,25 @@ fn settings_without_hardware(driver: &dyn Driver, folder: &Path) -> Option<Setti
                 std::fs::write(folder.join(format!("pictures/{nth}.jpg")), picture).unwrap();
             }
             Some(path("pictures"))
+        }
+        "replay" => {
+            let mut settings = path("run.mcap");
+            let mut log = LogWriter::create(folder.join("run.mcap")).unwrap();
+            for nth in 0..30u64 {
+                for (stream, rate_hz) in [("imu", 60.0), ("wrist", 60.0)] {
+                    let frame = Frame {
+                        seq: nth,
+                        captured: Timestamp::from_nanos(nth * 16_000_000),
+                        calibrating: false,
+                        data: &[0; Format::IMU_FRAME_BYTES],
+                    };
+                    log.write(&StreamId::new(stream), &Format::Imu { rate_hz }, &frame)
+                        .unwrap();
+                }
+            }
+            log.finish().unwrap();
+            settings.insert("stream".to_owned(), "wrist".into());
+            Some(settings)
         }
         _ => None,
     }

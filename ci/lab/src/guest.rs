@@ -78,36 +78,47 @@ pub fn wait_for<T>(limit: Duration, mut answer: impl FnMut() -> Option<T>) -> Op
 /// # Errors
 /// Where none comes within `limit`.
 pub fn node_below(device: &Path, prefix: &str, limit: Duration) -> io::Result<PathBuf> {
-    wait_for(limit, || {
-        let mut numbers = Vec::new();
-        collect_numbers(device, prefix, 5, &mut numbers);
-        let node = PathBuf::from(format!("/dev/{prefix}{}", numbers.iter().min()?));
+    let node = wait_for(limit, || {
+        let node = Path::new("/dev").join(lowest(device, prefix)?.file_name()?);
         node.exists().then_some(node)
-    })
-    .ok_or_else(|| {
-        io::Error::new(
-            io::ErrorKind::NotFound,
-            format!(
-                "no /dev/{prefix}* for {} within {} s",
-                device.display(),
-                limit.as_secs()
-            ),
-        )
-    })
+    });
+    node.ok_or_else(|| no_such(&format!("/dev/{prefix}*"), device, limit))
 }
 
-/// Numbers of the folders named `prefix` and a number. Links lead out of the device and are not followed.
-fn collect_numbers(folder: &Path, prefix: &str, depth: u32, numbers: &mut Vec<u32>) {
+/// The folder in sysfs that a driver made below the device's own, such as `iio:device0` for the prefix `iio:device`:
+/// a driver without a buffer has no node. The lowest number where there are several. Waits for it.
+///
+/// # Errors
+/// Where none comes within `limit`.
+pub fn folder_below(device: &Path, prefix: &str, limit: Duration) -> io::Result<PathBuf> {
+    wait_for(limit, || lowest(device, prefix)).ok_or_else(|| no_such(&format!("{prefix}*"), device, limit))
+}
+
+fn no_such(what: &str, device: &Path, limit: Duration) -> io::Error {
+    io::Error::new(
+        io::ErrorKind::NotFound,
+        format!("no {what} for {} within {} s", device.display(), limit.as_secs()),
+    )
+}
+
+fn lowest(device: &Path, prefix: &str) -> Option<PathBuf> {
+    let mut folders = Vec::new();
+    collect_numbered(device, prefix, 5, &mut folders);
+    folders.into_iter().min().map(|(_, folder)| folder)
+}
+
+/// The folders named `prefix` and a number. Links lead out of the device and are not followed.
+fn collect_numbered(folder: &Path, prefix: &str, depth: u32, found: &mut Vec<(u32, PathBuf)>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
             continue;
         }
         let name = entry.file_name().to_string_lossy().into_owned();
         if let Some(number) = name.strip_prefix(prefix).and_then(|rest| rest.parse().ok()) {
-            numbers.push(number);
+            found.push((number, entry.path()));
         }
         if depth > 0 {
-            collect_numbers(&entry.path(), prefix, depth - 1, numbers);
+            collect_numbered(&entry.path(), prefix, depth - 1, found);
         }
     }
 }

@@ -70,7 +70,9 @@
 //!   clients in other processes, do not.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
 //! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
+//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. [`alsa`] is a microphone without a sound card.
 
+pub mod alsa;
 pub mod bus;
 mod caller;
 mod camera;

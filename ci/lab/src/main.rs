@@ -6,7 +6,17 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use sensebind_lab::vm::{self, Verdict};
 
-fn main() -> Result<ExitCode> {
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if words != ["vm"] {
         bail!("usage: sensebind-lab vm");

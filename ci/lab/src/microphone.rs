@@ -19,6 +19,9 @@ use crate::mount::Unavailable;
 
 /// Time between two writes into the FIFO.
 const PERIOD: Duration = Duration::from_millis(20);
+/// Periods that wait for a client before one is lost, at least.
+const PERIODS: usize = 25;
+const PAGE: usize = 4096;
 
 #[derive(Debug, Default)]
 struct State {
@@ -119,7 +122,7 @@ impl Microphone {
         lock(&self.shared.state).frames
     }
 
-    /// Frames lost because the client did not read in time: more than four periods were waiting.
+    /// Frames lost because the client did not read in time: more than half a second was waiting.
     pub fn lost_frames(&self) -> u64 {
         lock(&self.shared.state).lost_frames
     }
@@ -182,6 +185,7 @@ impl Feed {
         let frames = period_frames(self.rate_hz) as usize;
         let mut samples = vec![0_i16; frames * usize::from(self.channels)];
         let mut bytes = Vec::with_capacity(2 * samples.len());
+        let mut pending = Vec::new();
         let mut client: Option<(File, u64)> = None;
         let mut due = monotonic();
         while let Some(feeding) = self.wait_until(due) {
@@ -199,6 +203,7 @@ impl Feed {
             };
             if lock(&self.shared.state).closed {
                 client = None;
+                pending.clear();
                 continue;
             }
             let number = *first;
@@ -209,15 +214,27 @@ impl Feed {
             sound(number, &mut samples);
             bytes.clear();
             bytes.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
-            let written = fifo.write_all(&bytes);
+            // A period is taken whole or lost whole, or the samples after it would be out of step.
+            // Counted under the lock: who has heard a sample finds it counted.
             let mut state = lock(&self.shared.state);
-            match written {
-                Ok(()) => state.frames += frames as u64,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => state.lost_frames += frames as u64,
+            if pending.is_empty() {
+                pending.extend_from_slice(&bytes);
+            } else {
+                state.lost_frames += frames as u64;
+            }
+            match fifo.write(&pending) {
+                Ok(written) => {
+                    pending.drain(..written);
+                    if pending.is_empty() {
+                        state.frames += frames as u64;
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 // The client has closed the device.
                 Err(_) => {
                     state.started = None;
                     client = None;
+                    pending.clear();
                 }
             }
         }
@@ -249,8 +266,9 @@ impl Feed {
             .custom_flags(OFlag::O_NONBLOCK.bits())
             .open(&self.fifo)
             .ok()?;
-        // Whole periods or none: a write is all or nothing while it is no longer than a page.
-        let room = (4 * period_bytes).next_power_of_two().max(4096);
+        // A pipe counts in pages, and a period that does not fit into the rest of one begins another.
+        let pages = PERIODS.div_ceil((PAGE / period_bytes).max(1)) * period_bytes.div_ceil(PAGE);
+        let room = (pages * PAGE).next_power_of_two();
         fcntl(&fifo, FcntlArg::F_SETPIPE_SZ(i32::try_from(room).ok()?)).ok()?;
         Some(fifo)
     }

@@ -184,10 +184,10 @@ fn i2c_dev_reads_registers_and_says_who_does_not_answer() {
     let cable = vhci::plug(1, adapter()).unwrap();
     let mut bus = I2cdev::new(cable.node("i2c-").unwrap()).unwrap();
     let mut bytes = [0; 6];
-    bus.write_read(ADDRESS, &[0x12], &mut bytes).unwrap();
+    bus.write_read(BMI160, &[0x12], &mut bytes).unwrap();
     assert_eq!(bytes, ACCELERATION);
-    bus.write(ADDRESS, &[0x40, 1, 2, 3]).unwrap();
-    bus.write_read(ADDRESS, &[0x41], &mut bytes[..2]).unwrap();
+    bus.write(BMI160, &[0x40, 1, 2, 3]).unwrap();
+    bus.write_read(BMI160, &[0x41], &mut bytes[..2]).unwrap();
     assert_eq!(bytes[..2], [2, 3]);
     let nobody = bus.write_read(0x10_u8, &[0], &mut bytes).unwrap_err();
     assert_eq!(i2c_errno(&nobody), Some(Errno::NXIO));
@@ -201,14 +201,11 @@ fn i2c_dev_refuses_8193_bytes_and_43_messages() {
     let cable = vhci::plug(1, adapter()).unwrap();
     let mut bus = I2cdev::new(cable.node("i2c-").unwrap()).unwrap();
     let mut long = vec![0; 8193];
-    assert_eq!(
-        i2c_errno(&bus.read(ADDRESS, &mut long).unwrap_err()),
-        Some(Errno::INVAL)
-    );
-    bus.read(ADDRESS, &mut long[..8192]).unwrap();
+    assert_eq!(i2c_errno(&bus.read(BMI160, &mut long).unwrap_err()), Some(Errno::INVAL));
+    bus.read(BMI160, &mut long[..8192]).unwrap();
     for (count, refused) in [(42, None), (43, Some(Errno::INVAL))] {
         let mut messages: Vec<Operation<'_>> = (0..count).map(|_| Operation::Write(&[0x12])).collect();
-        let outcome = bus.transaction(ADDRESS, &mut messages);
+        let outcome = bus.transaction(BMI160, &mut messages);
         assert_eq!(
             outcome.err().and_then(|error| i2c_errno(&error)),
             refused,
@@ -225,15 +222,15 @@ fn a_pulled_i2c_adapter_takes_its_node_along_and_comes_back() {
     let cable = vhci::plug(1, adapter()).unwrap();
     let node = cable.node("i2c-").unwrap();
     let mut bus = I2cdev::new(&node).unwrap();
-    bus.write(ADDRESS, &[0x12]).unwrap();
+    bus.write(BMI160, &[0x12]).unwrap();
     let adapter = cable.pull().unwrap();
-    assert!(bus.write(ADDRESS, &[0x12]).is_err());
+    assert!(bus.write(BMI160, &[0x12]).is_err());
     drop(bus);
     guest::wait_for(LONG, || (!node.exists()).then_some(())).unwrap();
     let cable = vhci::plug(1, adapter).unwrap();
     I2cdev::new(cable.node("i2c-").unwrap())
         .unwrap()
-        .write(ADDRESS, &[0x12])
+        .write(BMI160, &[0x12])
         .unwrap();
 }
 
@@ -257,7 +254,7 @@ fn iio_reads_a_bmi160_raw_and_in_scans() {
     }
     let cable = vhci::plug(1, adapter()).unwrap();
     guest::load_module("bmi160_i2c", &[]).unwrap();
-    let chip = guest::bind_i2c(&cable.node("i2c-").unwrap(), "bmi160", ADDRESS).unwrap();
+    let chip = guest::bind_i2c(&cable.node("i2c-").unwrap(), "bmi160", BMI160).unwrap();
     let node = guest::node_below(&chip, "iio:device", LONG).unwrap();
     let device = chip.join(node.file_name().unwrap());
     let read = |file: &str| fs::read_to_string(device.join(file)).unwrap().trim().to_owned();
@@ -295,6 +292,22 @@ fn iio_reads_a_bmi160_raw_and_in_scans() {
     write("buffer0/enable", "0");
 }
 
+#[test]
+fn iio_reads_an_mpu6050_raw() {
+    if !guest::inside("iio_reads_an_mpu6050_raw") {
+        return;
+    }
+    let cable = vhci::plug(1, adapter()).unwrap();
+    guest::load_module("inv_mpu6050_i2c", &[]).unwrap();
+    let chip = guest::bind_i2c(&cable.node("i2c-").unwrap(), "mpu6050", MPU6050).unwrap();
+    let device = guest::folder_below(&chip, "iio:device", LONG).unwrap();
+    let raw = |axis: &str| {
+        let text = fs::read_to_string(device.join(format!("in_accel_{axis}_raw"))).unwrap();
+        text.trim().parse::<i16>().unwrap()
+    };
+    assert_eq!(["x", "y", "z"].map(raw), [1000, -2000, 16384]);
+}
+
 /// The webcam of `vivid`, whose module is loaded where it is not.
 fn vivid() -> PathBuf {
     guest::load_module(
@@ -302,12 +315,8 @@ fn vivid() -> PathBuf {
         &["n_devs=1", "node_types=0x1", "num_inputs=1", "input_types=0x0"],
     )
     .unwrap();
-    guest::node_below(
-        &fs::canonicalize("/sys/devices/platform/vivid.0").unwrap(),
-        "video",
-        LONG,
-    )
-    .unwrap()
+    let folder = fs::canonicalize("/sys/devices/platform/vivid.0").unwrap();
+    guest::node_below(&folder, "video", LONG).unwrap()
 }
 
 fn open(node: &Path, four: [u8; 4], width: u32, height: u32) -> v4l::Device {
@@ -391,16 +400,28 @@ fn reader_is_asleep() -> bool {
         .any(|task| fs::read_to_string(task.path().join("wchan")).is_ok_and(|function| function.contains("vb2")))
 }
 
-const ADDRESS: u8 = 0x69;
+const BMI160: u8 = 0x69;
+const MPU6050: u8 = 0x68;
 
 /// x 1000, y -2000, z 16384 in the BMI160's registers.
 const ACCELERATION: [u8; 6] = [0xe8, 0x03, 0x30, 0xf8, 0x00, 0x40];
 
+/// An adapter with a BMI160 (chip id and data: its data sheet, section 2.11) and an MPU-6050 (register map 4.2,
+/// `WHO_AM_I` and `ACCEL_OUT`, high bytes first) that lie still.
 fn adapter() -> Adapter {
-    let mut registers = [0; 256];
-    registers[0x00] = 0xd1;
-    registers[0x12..0x18].copy_from_slice(&ACCELERATION);
-    Adapter::new(vec![(ADDRESS, Box::new(Registers { registers, pointer: 0 }))])
+    let mut bmi160 = [0; 256];
+    bmi160[0x00] = 0xd1;
+    bmi160[0x12..0x18].copy_from_slice(&ACCELERATION);
+    let mut mpu6050 = [0; 256];
+    mpu6050[0x75] = 0x68;
+    for (place, byte) in (0x3b..).zip([1, 0, 3, 2, 5, 4]) {
+        mpu6050[place] = ACCELERATION[byte];
+    }
+    Adapter::new(vec![(BMI160, registers(bmi160)), (MPU6050, registers(mpu6050))])
+}
+
+fn registers(registers: [u8; 256]) -> Box<dyn I2cChip> {
+    Box::new(Registers { registers, pointer: 0 })
 }
 
 /// Registers behind a pointer that counts up, as nearly every sensor has them.

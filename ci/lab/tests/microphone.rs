@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::io::Read as _;
 use std::process::{Command, Output};
 
 use alsa::pcm::{Access, Format, HwParams, PCM};
@@ -90,4 +91,72 @@ fn every_sample_arrives_in_real_time() {
         }
     }
     assert_eq!(microphone.lost_frames(), 0);
+}
+
+#[test]
+fn a_slow_client_loses_whole_periods_and_a_closed_microphone_ends() {
+    let microphone = match Microphone::new(RATE_HZ, 2, sound) {
+        Ok(microphone) => microphone,
+        Err(why) => return eprintln!("SKIPPED: microphone faults: {why}"),
+    };
+    let config = std::fs::read_to_string(microphone.config()).unwrap();
+    let fifo = config.split('"').find(|word| word.starts_with('/')).unwrap();
+    let mut client = std::fs::File::open(fifo).unwrap();
+    while microphone.lost_frames() == 0 {
+        std::thread::yield_now();
+    }
+    let mut bytes = vec![0; 4 * 320];
+    client.read_exact(&mut bytes).unwrap();
+    let first: Vec<i16> = bytes
+        .chunks_exact(2)
+        .map(|pair| i16::from_le_bytes([pair[0], pair[1]]))
+        .collect();
+    let mut expected = vec![0; first.len()];
+    sound(0, &mut expected);
+    assert_eq!(first, expected, "what was written before is kept");
+    assert!(microphone.started().is_some());
+    microphone.close();
+    let mut rest = Vec::new();
+    client.read_to_end(&mut rest).unwrap();
+    assert_eq!(
+        (bytes.len() + rest.len()) as u64,
+        4 * microphone.frames(),
+        "only whole periods"
+    );
+}
+
+#[test]
+fn a_stalled_microphone_is_silent_and_the_time_between_is_lost() {
+    let microphone = match Microphone::new(RATE_HZ, 2, sound) {
+        Ok(microphone) => microphone,
+        Err(why) => return eprintln!("SKIPPED: microphone stall: {why}"),
+    };
+    let config = std::fs::read_to_string(microphone.config()).unwrap();
+    let fifo = config.split('"').find(|word| word.starts_with('/')).unwrap();
+    let mut client = std::fs::File::open(fifo).unwrap();
+    let mut bytes = vec![0; 4 * 320];
+    let mut frame = || {
+        client.read_exact(&mut bytes).unwrap();
+        i16::from_le_bytes([bytes[0], bytes[1]])
+    };
+    assert_eq!(frame(), 0);
+    microphone.stall();
+    let at_stall = microphone.frames();
+    let started = microphone.started().unwrap();
+    let elapsed = || {
+        let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
+        std::time::Duration::from(now) - started
+    };
+    let until = elapsed() + std::time::Duration::from_millis(200);
+    while elapsed() < until {
+        std::thread::yield_now();
+    }
+    // One period may have been on its way.
+    assert!(microphone.frames() <= at_stall + 320);
+    microphone.resume();
+    // The periods up to the stall, and those after it.
+    let mut numbers = vec![0];
+    numbers.extend((0..4 + at_stall / 320).map(|_| frame()));
+    let gap = numbers.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(gap >= 5 * 320 && gap % 320 == 0, "{numbers:?}");
 }

@@ -38,6 +38,12 @@ const TABLE: &[Row] = &[
     Row {
         name: "sensebind-drivers",
         uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
+        uses: &[
+            "sensebind-chips",
+            "sensebind-core",
+            "sensebind-record",
+            "sensebind-scene",
+        ],
         tests_use: &["sensebind-lab"],
     },
     Row {
@@ -53,7 +59,7 @@ const TABLE: &[Row] = &[
     Row {
         name: "sensebind-record",
         uses: &["sensebind-core"],
-        tests_use: &["sensebind-drivers", "sensebind-scene"],
+        tests_use: &["sensebind-scene"],
     },
     Row {
         name: "sensebind-models",

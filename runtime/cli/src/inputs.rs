@@ -2,11 +2,12 @@
 
 use crate::exit::{Exit, Failure, OrExit};
 use crate::outcome::Truth;
-use sensebind_core::{Format, Source, SourceError, StreamId, Timestamp};
+use sensebind_core::{Format, Sense, Source, SourceError, StreamId, Timestamp};
 use sensebind_drivers::{audio_file, picture_folder, scene};
 use sensebind_engine::{Input, InputError, Item, Merged};
 use sensebind_record::{LogReader, Loss, RecordError};
 use sensebind_scene::World;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -146,6 +147,11 @@ fn finite(source: Result<Box<dyn Source>, SourceError>) -> Result<Opened, Failur
         truth: Vec::new(),
         duration: None,
     })
+}
+
+/// The senses of `streams`.
+pub fn senses(streams: &[(StreamId, Format)]) -> BTreeSet<Sense> {
+    streams.iter().map(|(_, format)| format.sense()).collect()
 }
 
 /// Whether `path` ends in one of `extensions`, whatever their case.

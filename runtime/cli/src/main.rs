@@ -8,6 +8,7 @@ mod board;
 mod commands;
 mod exit;
 mod inputs;
+mod live;
 mod outcome;
 mod packs;
 mod report;
@@ -37,6 +38,8 @@ enum Command {
     Demo(commands::demo::Args),
     /// Run a recorded log, sound file, picture folder or simulated world through the detector.
     Replay(commands::replay::Args),
+    /// Run the sensors of a board through the detector, live.
+    Run(commands::run::Args),
     /// Write a sensor log (MCAP).
     Record(commands::record::Args),
     /// Print the embedding of files or phrases, one JSON line each.
@@ -47,17 +50,24 @@ enum Command {
     Eval(commands::eval::Args),
     /// Check board files, print their schema.
     Boards(commands::boards::Args),
+    /// List what is attached, as board snippets to paste.
+    Devices(commands::devices::Args),
+    /// Check what a run needs of this machine, and say what to do.
+    Doctor(commands::doctor::Args),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Demo(args) => commands::demo::run(args),
         Command::Replay(args) => commands::replay::run(args),
+        Command::Run(args) => commands::run::run(args),
         Command::Record(args) => commands::record::run(args),
         Command::Embed(args) => commands::embed::run(args),
         Command::Pack(args) => commands::pack::run(args),
         Command::Eval(args) => commands::eval::run(args),
         Command::Boards(args) => commands::boards::run(args),
+        Command::Devices(args) => commands::devices::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

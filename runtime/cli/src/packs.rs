@@ -1,9 +1,9 @@
 //! Opening a pack, and the prompts that are compared in its space.
 
-use crate::board::EncoderTable;
+use crate::board::{Board, EncoderTable};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal;
-use sensebind_core::{Embedding, Encoder, Format, Sense, StreamId};
+use sensebind_core::{Embedding, Encoder, Sense};
 use sensebind_engine::{DEFAULT_MIN_COVERAGE, Perceive};
 use sensebind_models::encoder::{PackEncoders, TextEncoder};
 use sensebind_models::pack::Pack;
@@ -21,6 +21,11 @@ pub struct PackArg {
     /// Folder of the model pack.
     #[arg(long, value_name = "DIR", default_value_os_t = starter())]
     pub pack: PathBuf,
+}
+
+/// The folder of the pack that `board` names, or of the one that ships.
+pub fn of(board: &Board) -> PathBuf {
+    board.pack.path.clone().unwrap_or_else(starter)
 }
 
 /// The pack that ships, where this checkout or installation keeps it.
@@ -108,17 +113,16 @@ impl Models {
         Ok(text)
     }
 
-    /// Encoders for the senses of `streams` that the pack has, joined with the prompts of a file (by default the
+    /// Encoders for those of `senses` that the pack has, joined with the prompts of a file (by default the
     /// pack's own).
     ///
     /// # Errors
     /// With [`Exit::Configuration`] for the prompts, [`Exit::Model`] for the rest.
-    pub fn perceive(&self, prompts: Option<&Path>, streams: &[(StreamId, Format)]) -> Result<Perceive, Failure> {
+    pub fn perceive(&self, prompts: Option<&Path>, senses: &BTreeSet<Sense>) -> Result<Perceive, Failure> {
         let file = self.prompt_file(prompts)?;
         let prompts = self.prompt_set(&file)?;
-        let senses: BTreeSet<Sense> = streams.iter().map(|(_, format)| format.sense()).collect();
         let mut encoders = Vec::new();
-        for sense in senses {
+        for &sense in senses {
             if self.pack.graph_path(sense).is_ok() {
                 encoders.push(self.encoder(sense)?);
             } else {

@@ -9,7 +9,8 @@
 //!
 //! * [`time`]: [`Timestamp`] and [`Span`], nanoseconds of one host clock.
 //! * [`format`](mod@format): what the bytes of a stream mean, settled once when its source opens.
-//! * [`clock`]: the host [`Clock`], and how device clocks lie to it ([`ClockMap`]).
+//! * [`clock`]: the host [`Clock`], and how device clocks lie to it.
+//! * [`clock_map`]: how that is found, [`ClockMap`].
 //! * [`frame`]: the [`Source`] trait and what a source yields.
 //! * [`driver`]: the [`Driver`] trait: who opens sources.
 //! * [`window`]: a stretch of one stream, ready to be encoded.
@@ -17,6 +18,7 @@
 //! * [`event`]: what comes out.
 
 pub mod clock;
+pub mod clock_map;
 pub mod driver;
 pub mod embedding;
 pub mod event;
@@ -25,7 +27,8 @@ pub mod frame;
 pub mod time;
 pub mod window;
 
-pub use clock::{Clock, ClockFix, ClockMap, ClockMapSpec};
+pub use clock::{Clock, ClockFix};
+pub use clock_map::{ClockMap, ClockMapSpec};
 pub use driver::{Driver, Found, Settings};
 pub use embedding::{Embedding, EmbeddingError, EncodeError, Encoder, EncoderSpec, SpaceId};
 pub use event::{Event, Evidence, Phase};

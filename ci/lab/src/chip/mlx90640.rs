@@ -342,7 +342,7 @@ impl<'a> Sensor<'a> {
             + nibble(0x2418, column) * self.shift(0x2410, 7, 4)
             + self.signed(pixel, 15, 10) * self.shift(0x2410, 3, 0);
         // Rows and columns count from 1 in the sheet: the first is odd.
-        let (odd_row, odd_column) = (row % 2 == 0, column % 2 == 0);
+        let (odd_row, odd_column) = (row.is_multiple_of(2), column.is_multiple_of(2));
         let (address, high) = match (odd_row, odd_column) {
             (true, true) => (0x2436, 15),
             (false, true) => (0x2436, 7),

@@ -5,18 +5,20 @@
 //! stands. What a driver wants to know of its sensor is the driver's own: every key of a `[[sensor]]` but its name and
 //! driver.
 
+mod fit;
 mod parse;
 mod schema;
 
+pub use fit::{pack_fault, prompts_fault};
 pub use schema::schema;
 
 use schemars::JsonSchema;
-use sensebind_core::{Driver, Sense, Settings, StreamId};
+use sensebind_core::{Driver, Sense, Settings, SourceError, StreamId};
 use sensebind_models::encoder::EncoderOptions;
 use sensebind_models::manifest::Precision;
 use sensebind_models::session::Provider;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -223,6 +225,31 @@ impl Board {
         parse::board(file, &text)
     }
 
+    /// The senses its sensors feed.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn senses(&self) -> Result<BTreeSet<Sense>, BoardError> {
+        self.sensors
+            .iter()
+            .map(|sensor| {
+                sensor
+                    .driver
+                    .sense(&sensor.settings)
+                    .map_err(|error| self.fault(sensor, &error))
+            })
+            .collect()
+    }
+
+    fn fault(&self, sensor: &Sensor, error: &SourceError) -> BoardError {
+        let fault = Fault {
+            file: self.file.clone(),
+            line: Some(sensor.line_of(&error.message)),
+            message: parse::with_suggestion(format!("sensor {:?}: {error}", sensor.name.as_str())),
+        };
+        BoardError { faults: vec![fault] }
+    }
+
     /// Asks every sensor's driver whether it can do with its settings. Touches no device.
     ///
     /// # Errors
@@ -232,11 +259,7 @@ impl Board {
             .sensors
             .iter()
             .filter_map(|sensor| Some((sensor, sensor.driver.check(&sensor.settings).err()?)))
-            .map(|(sensor, error)| Fault {
-                file: self.file.clone(),
-                line: Some(sensor.line_of(&error.message)),
-                message: parse::with_suggestion(format!("sensor {:?}: {error}", sensor.name.as_str())),
-            })
+            .flat_map(|(sensor, error)| self.fault(sensor, &error).faults)
             .collect();
         if faults.is_empty() {
             Ok(())

@@ -53,7 +53,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         duration,
     } = inputs::open_path(&args.log)?;
     let models = Models::open(&args.pack.pack)?;
-    let mut perceive = models.perceive(args.prompts.as_deref(), input.streams())?;
+    let mut perceive = models.perceive(args.prompts.as_deref(), &inputs::senses(input.streams()))?;
     anstream::println!(
         "\n{}",
         format!(

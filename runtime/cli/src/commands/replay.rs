@@ -38,7 +38,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         mut input, duration, ..
     } = inputs::open(&args.input, args.seconds)?;
     let models = Models::open(&args.pack.pack)?;
-    let mut perceive = models.perceive(args.prompts.as_deref(), input.streams())?;
+    let mut perceive = models.perceive(args.prompts.as_deref(), &inputs::senses(input.streams()))?;
     let out: Box<dyn Write> = match &args.events {
         None => Box::new(io::stdout().lock()),
         Some(path) => {

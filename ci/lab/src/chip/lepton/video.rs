@@ -111,7 +111,7 @@ impl LeptonVideo {
         }
         let crc = crc(&bytes);
         bytes[2..4].copy_from_slice(&crc.to_be_bytes());
-        if segments > 1 && packet == 20 && frame % REPEATS == 0 {
+        if segments > 1 && packet == 20 && frame.is_multiple_of(REPEATS) {
             bytes[0] |= ((segment % segments + 1) as u8) << 4;
         }
         bytes

@@ -159,10 +159,11 @@ impl Assembly {
                 found: number,
             });
         }
-        if number == SEGMENT_PACKET && self.model.segments() > 1 {
-            if let Err(loss) = self.take_segment(segment) {
-                return self.lose(loss);
-            }
+        if number == SEGMENT_PACKET
+            && self.model.segments() > 1
+            && let Err(loss) = self.take_segment(segment)
+        {
+            return self.lose(loss);
         }
         self.fingerprint = (self.fingerprint ^ u64::from(checksum)).wrapping_mul(FINGERPRINT_FACTOR);
         self.store(payload);

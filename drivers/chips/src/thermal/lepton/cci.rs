@@ -1,16 +1,13 @@
 //! The control bus: one command at a time through registers on I2C.
 //!
 //! FLIR "Lepton Software Interface Description Document (IDD)", 110-0144-04 rev 303, sections 2.1 (registers and
-//! protocol), 3.2 (errors) and 4 (commands). All registers are words of 16 bits, high byte first; values of 32 bits have
+//! protocol) and 3.2 (errors). What can be asked for is in `commands.rs`. All registers are words of 16 bits, high byte first; values of 32 bits have
 //! their low word first.
 
 use core::fmt;
 
 use embedded_hal::delay::DelayNs;
 use embedded_hal::i2c::I2c;
-
-use super::{Model, Resolution, TelemetryLocation};
-use crate::thermal::FfcState;
 
 /// The camera's only address.
 pub const ADDRESS: u8 = 0x2A;
@@ -22,32 +19,13 @@ const COMMAND: u16 = 0x0004;
 const DATA_LENGTH: u16 = 0x0006;
 const DATA: u16 = 0x0008;
 /// Words in the data registers.
-const DATA_WORDS: usize = 16;
+pub(super) const DATA_WORDS: usize = 16;
 
 const STATUS_BUSY: u16 = 1 << 0;
 /// Boot mode and boot status: both set once the camera runs.
 const STATUS_BOOTED: u16 = 0b110;
 
 const SET: u16 = 1;
-
-/// Commands of the IDD, section 4, in their "get" form. OEM and RAD need the protection bit 0x4000.
-mod command {
-    pub const AGC_ENABLE: u16 = 0x0100;
-    pub const SYS_SERIAL_NUMBER: u16 = 0x0208;
-    pub const SYS_UPTIME: u16 = 0x020C;
-    pub const SYS_TELEMETRY_ENABLE: u16 = 0x0218;
-    pub const SYS_TELEMETRY_LOCATION: u16 = 0x021C;
-    pub const SYS_SHUTTER_MODE: u16 = 0x023C;
-    pub const SYS_RUN_FFC: u16 = 0x0242;
-    pub const SYS_FFC_STATE: u16 = 0x024C;
-    pub const VID_OUTPUT_FORMAT: u16 = 0x0330;
-    pub const OEM_PART_NUMBER: u16 = 0x481C;
-    pub const RAD_TLINEAR_ENABLE: u16 = 0x4EC0;
-    pub const RAD_TLINEAR_RESOLUTION: u16 = 0x4EC4;
-}
-
-/// `RAW14` among the video output formats (section 4.6, VID output format).
-const FORMAT_RAW14: u32 = 7;
 
 /// What can go wrong on the control bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,34 +99,6 @@ impl<E: fmt::Debug> fmt::Display for CciError<E> {
 
 impl<E: fmt::Debug> core::error::Error for CciError<E> {}
 
-/// How the shutter is worked (IDD, FFC shutter mode).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShutterMode {
-    /// No correction unless asked for.
-    Manual,
-    /// The camera corrects itself: at start, every three minutes, after a drift.
-    Auto,
-    /// There is no shutter inside: the host puts something even before the lens.
-    External,
-}
-
-/// The part number as the camera says it, such as `500-0771-01`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct PartNumber([u8; 2 * DATA_WORDS]);
-
-impl PartNumber {
-    /// The text before the first byte that is no printable ASCII.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        let end = self
-            .0
-            .iter()
-            .position(|byte| !byte.is_ascii_graphic())
-            .unwrap_or(self.0.len());
-        core::str::from_utf8(&self.0[..end]).unwrap_or_default()
-    }
-}
-
 /// The control side of a Lepton. Every method blocks until the camera has finished, at most [`BUSY_LIMIT_MS`], looking
 /// once a millisecond.
 #[derive(Debug)]
@@ -176,195 +126,7 @@ impl<I2C: I2c> Cci<I2C> {
         self.wait(0, delay).map(|_| ())
     }
 
-    /// FLIR's serial number.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn serial_number(&mut self, delay: &mut impl DelayNs) -> Result<u64, CciError<I2C::Error>> {
-        let mut words = [0; 4];
-        self.get(command::SYS_SERIAL_NUMBER, &mut words, delay)?;
-        Ok(words
-            .iter()
-            .rev()
-            .fold(0, |number, word| number << 16 | u64::from(*word)))
-    }
-
-    /// FLIR's part number: tells the model.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn part_number(&mut self, delay: &mut impl DelayNs) -> Result<PartNumber, CciError<I2C::Error>> {
-        let mut words = [0; DATA_WORDS];
-        self.get(command::OEM_PART_NUMBER, &mut words, delay)?;
-        let mut text = [0; 2 * DATA_WORDS];
-        for (pair, word) in text.as_chunks_mut::<2>().0.iter_mut().zip(words) {
-            // Text is packed low byte first.
-            *pair = word.to_le_bytes();
-        }
-        Ok(PartNumber(text))
-    }
-
-    /// The model, from the part number; none if the number is not one of the known ones.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn model(&mut self, delay: &mut impl DelayNs) -> Result<Option<Model>, CciError<I2C::Error>> {
-        Ok(Model::from_part_number(self.part_number(delay)?.as_str()))
-    }
-
-    /// Milliseconds since the camera booted.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn uptime_ms(&mut self, delay: &mut impl DelayNs) -> Result<u32, CciError<I2C::Error>> {
-        self.get_long(command::SYS_UPTIME, delay)
-    }
-
-    /// State of the flat-field correction.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn ffc_state(&mut self, delay: &mut impl DelayNs) -> Result<FfcState, CciError<I2C::Error>> {
-        match self.get_long(command::SYS_FFC_STATE, delay)? {
-            0 => Ok(FfcState::NeverCommanded),
-            1 => Ok(FfcState::Imminent),
-            2 => Ok(FfcState::InProgress),
-            3 => Ok(FfcState::Complete),
-            found => Err(CciError::Answer {
-                command: command::SYS_FFC_STATE,
-                expected: 3,
-                found,
-            }),
-        }
-    }
-
-    /// Asks for a flat-field correction now.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn run_ffc(&mut self, delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
-        self.command(command::SYS_RUN_FFC, 0, delay)
-    }
-
-    /// How the shutter is worked.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn shutter_mode(&mut self, delay: &mut impl DelayNs) -> Result<ShutterMode, CciError<I2C::Error>> {
-        // The object is 16 words long; its first 32 bits are the mode.
-        let mut words = [0; DATA_WORDS];
-        self.get(command::SYS_SHUTTER_MODE, &mut words, delay)?;
-        match long([words[0], words[1]]) {
-            0 => Ok(ShutterMode::Manual),
-            1 => Ok(ShutterMode::Auto),
-            2 => Ok(ShutterMode::External),
-            found => Err(CciError::Answer {
-                command: command::SYS_SHUTTER_MODE,
-                expected: 2,
-                found,
-            }),
-        }
-    }
-
-    /// Sets how the shutter is worked, leaving the rest of the correction's settings.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn set_shutter_mode(
-        &mut self,
-        mode: ShutterMode,
-        delay: &mut impl DelayNs,
-    ) -> Result<(), CciError<I2C::Error>> {
-        let mut words = [0; DATA_WORDS];
-        self.get(command::SYS_SHUTTER_MODE, &mut words, delay)?;
-        words[0] = match mode {
-            ShutterMode::Manual => 0,
-            ShutterMode::Auto => 1,
-            ShutterMode::External => 2,
-        };
-        words[1] = 0;
-        self.set(command::SYS_SHUTTER_MODE, &words, delay)
-    }
-
-    /// Where telemetry lines are, none when they are off.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn telemetry(&mut self, delay: &mut impl DelayNs) -> Result<Option<TelemetryLocation>, CciError<I2C::Error>> {
-        if self.get_flag(command::SYS_TELEMETRY_ENABLE, delay)? {
-            let footer = self.get_flag(command::SYS_TELEMETRY_LOCATION, delay)?;
-            Ok(Some(if footer {
-                TelemetryLocation::Footer
-            } else {
-                TelemetryLocation::Header
-            }))
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// Puts telemetry lines at the head or the foot of each frame, or turns them off. The video stream must be
-    /// resynchronised after it: a frame's length changes.
-    ///
-    /// # Errors
-    /// [`CciError`]; [`CciError::Answer`] when the camera does not keep the setting.
-    pub fn set_telemetry(
-        &mut self,
-        location: Option<TelemetryLocation>,
-        delay: &mut impl DelayNs,
-    ) -> Result<(), CciError<I2C::Error>> {
-        if let Some(location) = location {
-            let footer = u32::from(location == TelemetryLocation::Footer);
-            self.set_long(command::SYS_TELEMETRY_LOCATION, footer, delay)?;
-        }
-        self.set_long(command::SYS_TELEMETRY_ENABLE, u32::from(location.is_some()), delay)
-    }
-
-    /// Kelvin per count if the camera sends temperatures (TLinear), none if it sends raw counts. Cameras without
-    /// radiometry (2.0, 3.0) have no such setting and send raw counts.
-    ///
-    /// # Errors
-    /// [`CciError`].
-    pub fn tlinear(&mut self, delay: &mut impl DelayNs) -> Result<Option<Resolution>, CciError<I2C::Error>> {
-        match self.get_flag(command::RAD_TLINEAR_ENABLE, delay) {
-            Ok(true) => {}
-            Ok(false) | Err(CciError::Refused { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        }
-        let centikelvin = self.get_flag(command::RAD_TLINEAR_RESOLUTION, delay)?;
-        Ok(Some(if centikelvin {
-            Resolution::Centikelvin
-        } else {
-            Resolution::Decikelvin
-        }))
-    }
-
-    /// Makes the camera send temperatures (TLinear) at a resolution, or raw counts.
-    ///
-    /// # Errors
-    /// [`CciError::Refused`] on a camera without radiometry; [`CciError`] otherwise.
-    pub fn set_tlinear(
-        &mut self,
-        resolution: Option<Resolution>,
-        delay: &mut impl DelayNs,
-    ) -> Result<(), CciError<I2C::Error>> {
-        if let Some(resolution) = resolution {
-            let centikelvin = u32::from(resolution == Resolution::Centikelvin);
-            self.set_long(command::RAD_TLINEAR_RESOLUTION, centikelvin, delay)?;
-        }
-        self.set_long(command::RAD_TLINEAR_ENABLE, u32::from(resolution.is_some()), delay)
-    }
-
-    /// Turns automatic gain off and the video to 14-bit words: what [`VoSpi`](super::VoSpi) reads.
-    ///
-    /// # Errors
-    /// [`CciError`]; [`CciError::Answer`] when the camera does not keep the setting.
-    pub fn set_raw_video(&mut self, delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
-        self.set_long(command::AGC_ENABLE, 0, delay)?;
-        self.set_long(command::VID_OUTPUT_FORMAT, FORMAT_RAW14, delay)
-    }
-
-    fn get_flag(&mut self, command: u16, delay: &mut impl DelayNs) -> Result<bool, CciError<I2C::Error>> {
+    pub(super) fn get_flag(&mut self, command: u16, delay: &mut impl DelayNs) -> Result<bool, CciError<I2C::Error>> {
         match self.get_long(command, delay)? {
             0 => Ok(false),
             1 => Ok(true),
@@ -376,14 +138,19 @@ impl<I2C: I2c> Cci<I2C> {
         }
     }
 
-    fn get_long(&mut self, command: u16, delay: &mut impl DelayNs) -> Result<u32, CciError<I2C::Error>> {
+    pub(super) fn get_long(&mut self, command: u16, delay: &mut impl DelayNs) -> Result<u32, CciError<I2C::Error>> {
         let mut words = [0; 2];
         self.get(command, &mut words, delay)?;
         Ok(long(words))
     }
 
     /// Sets a value and reads it back: some settings are accepted and not kept.
-    fn set_long(&mut self, command: u16, value: u32, delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
+    pub(super) fn set_long(
+        &mut self,
+        command: u16,
+        value: u32,
+        delay: &mut impl DelayNs,
+    ) -> Result<(), CciError<I2C::Error>> {
         self.set(command, &[value as u16, (value >> 16) as u16], delay)?;
         let found = self.get_long(command, delay)?;
         if found != value {
@@ -396,7 +163,12 @@ impl<I2C: I2c> Cci<I2C> {
         Ok(())
     }
 
-    fn get(&mut self, command: u16, words: &mut [u16], delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
+    pub(super) fn get(
+        &mut self,
+        command: u16,
+        words: &mut [u16],
+        delay: &mut impl DelayNs,
+    ) -> Result<(), CciError<I2C::Error>> {
         self.command(command, words.len() as u16, delay)?;
         let mut bytes = [0; 2 * DATA_WORDS];
         let bytes = &mut bytes[..2 * words.len()];
@@ -409,7 +181,12 @@ impl<I2C: I2c> Cci<I2C> {
         Ok(())
     }
 
-    fn set(&mut self, command: u16, words: &[u16], delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
+    pub(super) fn set(
+        &mut self,
+        command: u16,
+        words: &[u16],
+        delay: &mut impl DelayNs,
+    ) -> Result<(), CciError<I2C::Error>> {
         self.wait(command | SET, delay)?;
         let mut bytes = [0; 2 + 2 * DATA_WORDS];
         let bytes = &mut bytes[..2 + 2 * words.len()];
@@ -421,7 +198,12 @@ impl<I2C: I2c> Cci<I2C> {
     }
 
     /// Runs a command with `length` words of data and waits for its end.
-    fn command(&mut self, command: u16, length: u16, delay: &mut impl DelayNs) -> Result<(), CciError<I2C::Error>> {
+    pub(super) fn command(
+        &mut self,
+        command: u16,
+        length: u16,
+        delay: &mut impl DelayNs,
+    ) -> Result<(), CciError<I2C::Error>> {
         self.wait(command, delay)?;
         self.write_register(DATA_LENGTH, length)?;
         self.write_register(COMMAND, command)?;
@@ -459,6 +241,6 @@ impl<I2C: I2c> Cci<I2C> {
     }
 }
 
-fn long(words: [u16; 2]) -> u32 {
+pub(super) fn long(words: [u16; 2]) -> u32 {
     u32::from(words[0]) | u32::from(words[1]) << 16
 }

@@ -5,6 +5,7 @@
 
 mod assembly;
 mod cci;
+mod commands;
 mod packet;
 mod telemetry;
 mod vospi;
@@ -18,7 +19,8 @@ use embedded_hal::spi::SpiDevice;
 use super::{FrameInfo, ThermalArray};
 
 pub use assembly::{Assembly, Step, SyncLoss};
-pub use cci::{ADDRESS, BUSY_LIMIT_MS, Cci, CciError, PartNumber, ShutterMode};
+pub use cci::{ADDRESS, BUSY_LIMIT_MS, Cci, CciError};
+pub use commands::{PartNumber, ShutterMode};
 pub use packet::{PACKET_BYTES, PACKET_WORDS, checksum};
 pub use telemetry::Telemetry;
 pub use vospi::{Counts, Frame, PACKETS_PER_TRANSFER, Poll, RESYNC_MS, VoSpi};

@@ -4,6 +4,7 @@
 //! flow), 10.5 (reading patterns) and 10.6 (address map). Half of the pixels are measured at a time, one sub-page after
 //! the other: a whole frame takes two of them.
 
+mod bus;
 mod eeprom;
 mod temperature;
 
@@ -13,6 +14,7 @@ use embedded_hal::i2c::I2c;
 
 use super::{FrameInfo, ThermalArray};
 
+use bus::Bus;
 pub use eeprom::{Calibration, EEPROM_WORDS, EepromError, PixelParameters};
 pub use temperature::{Measurement, Optics};
 
@@ -292,12 +294,10 @@ impl<I2C: I2c> Mlx90640<I2C> {
             kelvin[usize::from(*pixel)] = f32::NAN;
         }
         let mut filled = 0;
-        for pixel in 0..PIXELS {
-            if kelvin[pixel].is_nan() {
-                // Neighbours are taken as measured, so that what is filled in does not spread.
-                kelvin[pixel] = self.mean_around(pixel);
-                filled += 1;
-            }
+        for (pixel, value) in kelvin.iter_mut().enumerate().filter(|(_, value)| value.is_nan()) {
+            // Neighbours are taken as measured, so that what is filled in does not spread.
+            *value = self.mean_around(pixel);
+            filled += 1;
         }
         filled
     }
@@ -374,41 +374,5 @@ impl<I2C: I2c> ThermalArray for Mlx90640<I2C> {
             filled_pixels: self.fill_bad(kelvin),
             ..FrameInfo::default()
         }))
-    }
-}
-
-/// Words on the bus: 16 bits, high byte first, at addresses of 16 bits that count words.
-struct Bus<I2C> {
-    i2c: I2C,
-    address: u8,
-    message_words: usize,
-}
-
-impl<I2C: I2c> Bus<I2C> {
-    fn read(&mut self, mut start: u16, words: &mut [u16]) -> Result<(), Error<I2C::Error>> {
-        let mut bytes = [0; 2 * RAM_WORDS];
-        for chunk in words.chunks_mut(self.message_words) {
-            let bytes = &mut bytes[..2 * chunk.len()];
-            self.i2c
-                .write_read(self.address, &start.to_be_bytes(), bytes)
-                .map_err(Error::Bus)?;
-            for (word, pair) in chunk.iter_mut().zip(bytes.as_chunks::<2>().0) {
-                *word = u16::from_be_bytes(*pair);
-            }
-            start += chunk.len() as u16;
-        }
-        Ok(())
-    }
-
-    fn read_word(&mut self, at: u16) -> Result<u16, Error<I2C::Error>> {
-        let mut word = [0];
-        self.read(at, &mut word)?;
-        Ok(word[0])
-    }
-
-    fn write_word(&mut self, at: u16, word: u16) -> Result<(), Error<I2C::Error>> {
-        let [a, b] = at.to_be_bytes();
-        let [c, d] = word.to_be_bytes();
-        self.i2c.write(self.address, &[a, b, c, d]).map_err(Error::Bus)
     }
 }
