@@ -37,7 +37,6 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
         uses: &[
             "sensebind-chips",
             "sensebind-core",
