@@ -12,8 +12,8 @@ use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, StreamConfig};
 use schemars::{JsonSchema, Schema};
 use sensebind_core::{
-    AudioSample, Clock, ClockFix, Driver, ErrorKind, Format, Found, Frame, Reading, Settings, Source, SourceError,
-    StreamId,
+    AudioSample, Clock, ClockFix, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source,
+    SourceError, StreamId,
 };
 use serde::Deserialize;
 use std::fmt;
