@@ -24,9 +24,14 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+mod bus;
 pub mod depth_v4l2;
 pub mod host_clock;
+mod iio;
+pub mod iio_imu;
+pub mod imu_chip;
 pub mod microphone;
+mod orientation;
 mod paced;
 mod packet_queue;
 mod packet_times;
@@ -45,6 +50,8 @@ pub mod v4l2_camera;
 pub static DRIVERS: &[&dyn Driver] = &[
     &audio_file::AudioFile,
     &depth_v4l2::DepthV4l2,
+    &iio_imu::IioImu,
+    &imu_chip::ImuChip,
     &microphone::Microphone,
     &picture_folder::PictureFolder,
     &replay::Replay,
