@@ -29,7 +29,7 @@ pub fn of(board: &Board) -> PathBuf {
 }
 
 /// The pack that ships, where this checkout or installation keeps it.
-fn starter() -> PathBuf {
+pub fn starter() -> PathBuf {
     let relative = Path::new("models/packs/starter");
     std::env::current_exe()
         .ok()
