@@ -97,7 +97,7 @@ impl Driver for Amg8833 {
             node: node.clone(),
             address,
         };
-        let i2c = open_i2c(&node, address, &place)?;
+        let i2c = open_i2c(&node, address, &place, clock)?;
         let chip = chip::Amg8833::start(i2c, address, rate, &mut Delay).map_err(|error| match error {
             Error::Bus(error) => place.fault("setting the chip up", error),
             error => SourceError::new(ErrorKind::Misconfigured, format!("{place}: {error}")),

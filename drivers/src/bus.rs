@@ -9,9 +9,11 @@ use linux_embedded_hal::i2cdev::core::{I2CMessage, I2CTransfer};
 use linux_embedded_hal::i2cdev::linux::{LinuxI2CDevice, LinuxI2CError, LinuxI2CMessage};
 use linux_embedded_hal::spidev::{SpiModeFlags, Spidev, SpidevOptions, SpidevTransfer};
 use rustix::io::Errno;
-use sensebind_core::{ErrorKind, SourceError};
+use sensebind_core::{Clock, ErrorKind, SourceError, Timestamp};
 use std::fmt;
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the kernel said about a transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -164,14 +166,57 @@ impl Place {
     }
 }
 
+/// When the first transaction of several ended: what a chip said in it was so by then, however long the others took.
+/// Clones show the same time.
+#[derive(Debug, Clone)]
+pub(crate) struct FirstEnd {
+    clock: Arc<dyn Clock>,
+    /// 0 before the first.
+    ended_ns: Arc<AtomicU64>,
+}
+
+impl FirstEnd {
+    pub(crate) fn new(clock: &Arc<dyn Clock>) -> Self {
+        Self {
+            clock: Arc::clone(clock),
+            ended_ns: Arc::default(),
+        }
+    }
+
+    /// The next transaction is the first.
+    pub(crate) fn reset(&self) {
+        self.ended_ns.store(0, Ordering::Relaxed);
+    }
+
+    /// When the first transaction since the reset ended; now, where there was none.
+    pub(crate) fn at(&self) -> Timestamp {
+        match self.ended_ns.load(Ordering::Relaxed) {
+            0 => self.clock.now(),
+            ended_ns => Timestamp::from_nanos(ended_ns),
+        }
+    }
+
+    fn ended(&self) {
+        if self.ended_ns.load(Ordering::Relaxed) == 0 {
+            self.ended_ns.store(self.clock.now().as_nanos(), Ordering::Relaxed);
+        }
+    }
+}
+
 /// An I2C bus, for the chip at one address of it.
 #[derive(Debug)]
-pub(crate) struct I2cNode(LinuxI2CDevice);
+pub(crate) struct I2cNode {
+    device: LinuxI2CDevice,
+    first_end: FirstEnd,
+}
 
 impl I2cNode {
     /// Opens `node`, for the chip at `address`: [`Errno::BUSY`] where a kernel driver has taken that chip.
-    pub(crate) fn open(node: &str, address: u8) -> Result<Self, BusError> {
-        Ok(Self(LinuxI2CDevice::new(node, u16::from(address))?))
+    pub(crate) fn open(node: &str, address: u8, first_end: &FirstEnd) -> Result<Self, BusError> {
+        Ok(Self {
+            device: LinuxI2CDevice::new(node, u16::from(address))?,
+            first_end: first_end.clone(),
+        })
     }
 }
 
@@ -181,7 +226,8 @@ impl i2c::ErrorType for I2cNode {
 
 impl I2cNode {
     fn transfer(&mut self, messages: &mut [LinuxI2CMessage<'_>]) -> Result<(), BusError> {
-        let transferred = self.0.transfer(messages)?;
+        let transferred = self.device.transfer(messages)?;
+        self.first_end.ended();
         // Drivers of adapters may stop half-way and say how far they came.
         if transferred as usize == messages.len() {
             Ok(())
@@ -218,7 +264,10 @@ fn message<'a>(operation: &'a mut i2c::Operation<'_>) -> LinuxI2CMessage<'a> {
 }
 
 /// A chip on SPI.
-pub(crate) struct SpiNode(Spidev);
+pub(crate) struct SpiNode {
+    device: Spidev,
+    first_end: FirstEnd,
+}
 
 impl fmt::Debug for SpiNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -228,7 +277,7 @@ impl fmt::Debug for SpiNode {
 
 impl SpiNode {
     /// Opens `node` in `mode`, eight bits a word.
-    pub(crate) fn open(node: &str, speed_hz: u32, mode: SpiModeFlags) -> Result<Self, BusError> {
+    pub(crate) fn open(node: &str, speed_hz: u32, mode: SpiModeFlags, first_end: &FirstEnd) -> Result<Self, BusError> {
         let mut device = Spidev::open(node)?;
         let options = SpidevOptions::new()
             .bits_per_word(8)
@@ -236,7 +285,10 @@ impl SpiNode {
             .mode(mode)
             .build();
         device.configure(&options)?;
-        Ok(Self(device))
+        Ok(Self {
+            device,
+            first_end: first_end.clone(),
+        })
     }
 }
 
@@ -248,13 +300,14 @@ impl SpiDevice for SpiNode {
     fn transaction(&mut self, operations: &mut [spi::Operation<'_, u8>]) -> Result<(), Self::Error> {
         // One system call: the select line stays low throughout.
         match operations {
-            [one] => self.0.transfer(&mut transfer(one)?)?,
-            [one, two] => self.0.transfer_multiple(&mut [transfer(one)?, transfer(two)?])?,
+            [one] => self.device.transfer(&mut transfer(one)?)?,
+            [one, two] => self.device.transfer_multiple(&mut [transfer(one)?, transfer(two)?])?,
             more => {
                 let mut transfers = more.iter_mut().map(transfer).collect::<Result<Vec<_>, _>>()?;
-                self.0.transfer_multiple(&mut transfers)?;
+                self.device.transfer_multiple(&mut transfers)?;
             }
         }
+        self.first_end.ended();
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 //! later. Each sample's capture time is its place on the chip's clock (or its number, for chips that stamp nothing),
 //! mapped to the host's.
 
-use crate::bus::{BusError, I2cNode, Place, SpiNode};
+use crate::bus::{BusError, FirstEnd, I2cNode, Place, SpiNode};
 use crate::orientation::Orientation;
 use crate::settings;
 use linux_embedded_hal::Delay;
@@ -296,11 +296,14 @@ impl Driver for ImuChip {
         clock: &Arc<dyn Clock>,
     ) -> Result<Box<dyn Source>, SourceError> {
         let plan = self.plan(settings)?;
-        let mut chip = connect(&plan)?;
+        let count_read = FirstEnd::new(clock);
+        let mut chip = connect(&plan, &count_read)?;
         let running = chip
             .configure(&plan.setting, &mut Delay)
             .map_err(|error| plan.fault("setting the chip up", error))?;
-        Ok(Box::new(ImuChipSource::new(stream, clock, plan, chip, running)))
+        Ok(Box::new(ImuChipSource::new(
+            stream, clock, plan, chip, count_read, running,
+        )))
     }
 }
 
@@ -310,6 +313,8 @@ struct ImuChipSource {
     format: Format,
     clock: Arc<dyn Clock>,
     chip: Chip,
+    /// Every reading of a FIFO begins by asking what it holds: those samples were taken by then.
+    count_read: FirstEnd,
     plan: Plan,
     running: Running,
     period: Duration,
@@ -336,7 +341,14 @@ struct ImuChipSource {
 }
 
 impl ImuChipSource {
-    fn new(stream: &StreamId, clock: &Arc<dyn Clock>, plan: Plan, chip: Chip, running: Running) -> Self {
+    fn new(
+        stream: &StreamId,
+        clock: &Arc<dyn Clock>,
+        plan: Plan,
+        chip: Chip,
+        count_read: FirstEnd,
+        running: Running,
+    ) -> Self {
         let period = Duration::from_secs_f64(1.0 / running.rate_hz);
         let half_full = period.mul_f64(running.fifo_samples as f64 / 2.0);
         Self {
@@ -346,6 +358,7 @@ impl ImuChipSource {
             },
             clock: Arc::clone(clock),
             chip,
+            count_read,
             running,
             period,
             interval: plan.latency.min(half_full),
@@ -374,6 +387,7 @@ impl ImuChipSource {
     fn fetch(&mut self) -> Result<(), SourceError> {
         let asked = self.clock.now();
         (self.given, self.held) = (0, 0);
+        self.count_read.reset();
         let read = match self.chip.read_fifo(&mut self.samples) {
             Ok(read) => read,
             Err(imu::Error::Bus(error)) => return self.failed(asked, error),
@@ -403,7 +417,7 @@ impl ImuChipSource {
             return Ok(());
         }
         self.empty_since = None;
-        self.place(read, asked);
+        self.place(read);
         if read.more {
             self.next_reading = asked;
         } else if let Some((_, newest)) = self.last {
@@ -414,7 +428,7 @@ impl ImuChipSource {
     }
 
     /// Puts samples just read in their places: numbers, and the chip's clock on the host's.
-    fn place(&mut self, read: FifoRead, asked: Timestamp) {
+    fn place(&mut self, read: FifoRead) {
         self.held = read.samples;
         let (Some(first), Some(newest)) = (self.samples.first(), self.samples.get(read.samples.saturating_sub(1)))
         else {
@@ -426,13 +440,14 @@ impl ImuChipSource {
         if self.running.tick_source == TickSource::SampleCount {
             self.skipped += counted.map_or(LEAP, |lost| self.period.mul_f64(lost as f64));
         }
-        // Samples that came during the reading were not there when it began.
+        // Samples that came later than the count are no witnesses of its time.
         if let Some(sample) = read
             .samples
             .checked_sub(read.late + 1)
             .and_then(|at| self.samples.get(at))
         {
-            self.map.observe(self.device_ns(sample.device_ticks), asked);
+            self.map
+                .observe(self.device_ns(sample.device_ticks), self.count_read.at());
         } else if self.last.is_none() {
             self.map.observe(self.device_ns(newest), self.clock.now());
         }
@@ -549,12 +564,12 @@ impl Plan {
     }
 }
 
-fn connect(plan: &Plan) -> Result<Chip, SourceError> {
+fn connect(plan: &Plan, count_read: &FirstEnd) -> Result<Chip, SourceError> {
     let Plan { model, place, .. } = plan;
     let failed = |error| place.fault("opening its node", error);
     match (place, model.on_spi) {
         (Place::I2c { node, address }, _) => {
-            let bus = I2cNode::open(node, *address).map_err(|error| {
+            let bus = I2cNode::open(node, *address, count_read).map_err(|error| {
                 if error.is_taken() {
                     SourceError::new(
                         ErrorKind::Misconfigured,
@@ -570,7 +585,7 @@ fn connect(plan: &Plan) -> Result<Chip, SourceError> {
             Ok((model.on_i2c)(I2cRegisters::new(bus, *address)))
         }
         (Place::Spi { node, speed_hz }, Some(on_spi)) => {
-            let device = SpiNode::open(node, *speed_hz, SpiModeFlags::SPI_MODE_0).map_err(failed)?;
+            let device = SpiNode::open(node, *speed_hz, SpiModeFlags::SPI_MODE_0, count_read).map_err(failed)?;
             Ok(on_spi(SpiRegisters::new(device)))
         }
         (Place::Spi { .. }, None) => Err(SourceError::new(

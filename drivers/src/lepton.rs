@@ -8,7 +8,7 @@
 //! The camera waits for nobody: a segment that is not read before the next is ready, 9 ms later, breaks the stream. It is
 //! synchronised anew, for which a read blocks 186 ms beyond its timeout, and the frames lost are a gap in the numbers.
 
-use crate::bus::{BusError, Place, SpiNode};
+use crate::bus::{BusError, FirstEnd, I2cNode, Place, SpiNode};
 use crate::settings;
 use crate::thermal_array::open_i2c;
 use linux_embedded_hal::Delay;
@@ -18,10 +18,9 @@ use sensebind_chips::thermal::FfcState;
 use sensebind_chips::thermal::lepton::{
     self as chip, CciError, Error, Model, Poll, Resolution, SyncLoss, Telemetry, TelemetryLocation,
 };
-use sensebind_core::Timestamp;
 use sensebind_core::{
     Clock, ClockFix, ClockMap, ClockMapSpec, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source,
-    SourceError, StreamId, ThermalUnit,
+    SourceError, StreamId, ThermalUnit, Timestamp,
 };
 use serde::Deserialize;
 use std::fmt;
@@ -91,7 +90,7 @@ impl From<ModelName> for Model {
     }
 }
 
-type Camera = chip::Lepton<crate::bus::I2cNode, SpiNode, Delay>;
+type Camera = chip::Lepton<I2cNode, SpiNode, Delay>;
 type CameraError = Error<BusError, BusError>;
 
 /// The driver.
@@ -147,9 +146,14 @@ impl Driver for Lepton {
     ) -> Result<Box<dyn Source>, SourceError> {
         let wanted = self.parse(settings)?;
         let places = Places::new(&wanted);
-        let i2c = open_i2c(&wanted.i2c, chip::ADDRESS, &places.control)?;
-        let spi = SpiNode::open(&wanted.spi, wanted.speed_hz, SpiModeFlags::SPI_MODE_3)
-            .map_err(|error| places.video.fault("opening its node", error))?;
+        let i2c = open_i2c(&wanted.i2c, chip::ADDRESS, &places.control, clock)?;
+        let spi = SpiNode::open(
+            &wanted.spi,
+            wanted.speed_hz,
+            SpiModeFlags::SPI_MODE_3,
+            &FirstEnd::new(clock),
+        )
+        .map_err(|error| places.video.fault("opening its node", error))?;
         let chip_settings = chip::Settings {
             model: wanted.model.map(Model::from),
             telemetry: Some(TelemetryLocation::Footer),

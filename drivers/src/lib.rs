@@ -28,21 +28,20 @@ pub mod audio_file;
 mod bus;
 pub mod depth_v4l2;
 pub mod host_clock;
+mod iio;
+pub mod iio_imu;
 pub mod imu_chip;
 pub mod lepton;
 pub mod microphone;
 pub mod mlx90640;
 mod orientation;
 mod paced;
-mod packet_queue;
-mod packet_times;
 pub mod picture_folder;
 pub mod replay;
 pub mod scene;
 mod settings;
-mod sound_cards;
+mod sound;
 pub mod sound_collection;
-mod sound_input;
 mod thermal_array;
 pub mod thermal_uvc;
 mod v4l2;
@@ -53,6 +52,7 @@ pub static DRIVERS: &[&dyn Driver] = &[
     &amg8833::Amg8833,
     &audio_file::AudioFile,
     &depth_v4l2::DepthV4l2,
+    &iio_imu::IioImu,
     &imu_chip::ImuChip,
     &lepton::Lepton,
     &microphone::Microphone,

@@ -160,7 +160,7 @@ impl Driver for Mlx90640 {
             node: node.clone(),
             address,
         };
-        let i2c = open_i2c(&node, address, &place)?;
+        let i2c = open_i2c(&node, address, &place, clock)?;
         let chip = chip::Mlx90640::start(i2c, address, chip_settings).map_err(|error| refused(&place, error))?;
         let period = Duration::from_secs_f32(1.0 / chip_settings.refresh.hz());
         let ask_again_after = period

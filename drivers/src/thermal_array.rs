@@ -3,7 +3,7 @@
 //! None of these chips has a clock or a counter to read. A frame's capture time is when it was found complete, less the
 //! time that its exposure took; frames that the chip made and nobody read are counted by the time that went by.
 
-use crate::bus::{BusError, I2cNode, Place};
+use crate::bus::{BusError, FirstEnd, I2cNode, Place};
 use sensebind_chips::thermal::ThermalArray;
 use sensebind_core::{Clock, ErrorKind, Format, Frame, Reading, Source, SourceError, StreamId, ThermalUnit, Timestamp};
 use std::fmt;
@@ -50,8 +50,8 @@ impl Timing {
 }
 
 /// Opens the I2C bus of `place` for its chip.
-pub(crate) fn open_i2c(node: &str, address: u8, place: &Place) -> Result<I2cNode, SourceError> {
-    I2cNode::open(node, address).map_err(|error| {
+pub(crate) fn open_i2c(node: &str, address: u8, place: &Place, clock: &Arc<dyn Clock>) -> Result<I2cNode, SourceError> {
+    I2cNode::open(node, address, &FirstEnd::new(clock)).map_err(|error| {
         if error.is_taken() {
             let why = format!(
                 "{place}: a kernel driver has taken this chip: unbind it (`ls -l /sys/bus/i2c/devices` shows which; \

@@ -3,7 +3,8 @@
 //! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly. A [`Lab`]
 //! puts them behind nodes of a FUSE file system on the host's own kernel, at native speed: unmodified clients open, map,
 //! poll and `ioctl` them, from this process or another, without `LD_PRELOAD`. [`vm`] boots a virtual machine with the
-//! kernel's own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes.
+//! kernel's own drivers; inside it, [`usb`] plugs emulated devices in and [`guest`] finds their nodes. [`alsa`] is a
+//! microphone without a sound card.
 //!
 //! ```no_run
 //! use std::sync::{Arc, Mutex};
@@ -31,11 +32,10 @@
 //! bus.replug();
 //! ```
 //!
-//! A camera is a [`CameraSpec`] and a picture, an IIO device an [`IioSpec`] and its values; a [`Microphone`] needs no lab,
-//! only `ALSA_CONFIG_PATH` in the client's environment:
+//! A camera is a [`CameraSpec`] and a picture, an IIO device an [`IioSpec`] and its values:
 //!
 //! ```no_run
-//! # use sensebind_lab::{CameraMode, CameraSpec, IioSpec, Lab, Microphone, PixelFormat, ScanType};
+//! # use sensebind_lab::{CameraMode, CameraSpec, IioSpec, Lab, PixelFormat, ScanType};
 //! # fn main() -> Result<(), sensebind_lab::Unavailable> {
 //! let lab = Lab::new()?;
 //! let spec = CameraSpec::new(CameraMode::new(PixelFormat::Z16, 320, 240, 30).also_at(15));
@@ -50,8 +50,6 @@
 //! let spec = IioSpec::new("bmi160", 200.0).channel("in_accel_x", s16).attribute("in_accel_scale", "0.000598");
 //! let imu = lab.iio(0, spec, |scan, values| values.fill(scan as i64 % 100));
 //! println!("{} {}", imu.folder().display(), imu.path().display());
-//! let microphone = Microphone::new(16_000, 1, |_first, samples| samples.fill(0))?;
-//! println!("ALSA_CONFIG_PATH={}", microphone.config().display());
 //! # Ok(())
 //! # }
 //! ```
@@ -69,8 +67,6 @@
 //!   any FUSE server that waits for itself does, until the next lab unmounts what it left. Clients that poll first, and
 //!   clients in other processes, do not.
 //! - It tests our code, not the kernel's: limits and error numbers here are written from the kernel's sources.
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips; [`hal`] shows them to chip drivers directly.
-//! [`bus`] says what an emulated chip is; [`chip`] holds the chips. [`alsa`] is a microphone without a sound card.
 
 pub mod alsa;
 pub mod bus;
@@ -85,7 +81,6 @@ mod i2c;
 mod iio;
 mod lab;
 mod lock;
-mod microphone;
 mod mount;
 mod node;
 mod plug;
@@ -101,7 +96,6 @@ pub use camera::{Camera, CameraCounts, CameraMode, CameraSpec, Interval, PixelFo
 pub use i2c::I2cBus;
 pub use iio::{Iio, IioSpec, ScanType};
 pub use lab::Lab;
-pub use microphone::Microphone;
 pub use mount::Unavailable;
 pub use nix::errno::Errno;
 pub use spi::SpiDevice;

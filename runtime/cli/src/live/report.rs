@@ -83,7 +83,7 @@ impl Reporter {
             if self.introduced.insert(stream.stream.clone()) && self.style == Style::Words {
                 let memory = match stream.ring_bytes {
                     0 => "not judged: the pack has no such sense".to_owned(),
-                    bytes => format!("keeps at most {:.1} MB", bytes as f64 / 1e6),
+                    bytes => format!("keeps at most {:.2} MB", bytes as f64 / 1e6),
                 };
                 self.say(format!("{:<14} {format}, {memory}", stream.stream.as_str().bold()));
             }

@@ -211,8 +211,10 @@ impl Judging {
             }
         };
         let next = self.lanes.iter().map(next_end).min();
-        let now = self.clock.now();
-        next.map_or(now, |end| end.before(Duration::from_nanos(1))).min(now)
+        match next {
+            Some(end) if end < Timestamp::from_nanos(u64::MAX) => end.before(Duration::from_nanos(1)),
+            _ => self.clock.now(),
+        }
     }
 
     fn take_windows(&mut self) {

@@ -110,8 +110,14 @@ impl Link {
         self.done.load(Ordering::Acquire)
     }
 
-    fn complete(&self, until: Timestamp) {
-        self.complete_until.fetch_max(until.as_nanos(), Ordering::Release);
+    /// Publishes that every window that ends by `until` has been sent. Whether that lets another moment be judged.
+    fn complete(&self, until: Timestamp) -> bool {
+        let before = self.complete_until.fetch_max(until.as_nanos(), Ordering::Release);
+        let passes = |cutting: &Cutting| {
+            let hop = u64::try_from(cutting.hop.as_nanos()).unwrap_or(u64::MAX).max(1);
+            until.as_nanos() / hop > before / hop
+        };
+        self.cuttings.values().any(passes)
     }
 }
 
@@ -167,7 +173,7 @@ impl SensorThread {
         if let Some(capture) = &mut bench.capture {
             capture.finish(&mut bench.spare, &mut bench.ready);
         }
-        self.forward(&mut bench, self.clock.now());
+        self.forward(&mut bench, Timestamp::ZERO, self.clock.now());
         drop(ended);
         self.windows.ring();
     }
@@ -278,18 +284,13 @@ impl SensorThread {
             } else {
                 capture.complete_until()
             };
-            self.forward(bench, now);
-            if let Some(until) = complete {
-                self.link.complete(until);
-            }
+            self.forward(bench, complete.unwrap_or(Timestamp::ZERO), now);
         }
     }
 
-    /// Sends what is ready, then rings once.
-    fn forward(&self, bench: &mut Bench, now: Timestamp) {
-        if bench.ready.is_empty() {
-            return;
-        }
+    /// Sends what is ready, says that all up to `until` has been sent, and rings where that matters: in this order, so that
+    /// who hears the bell finds both.
+    fn forward(&self, bench: &mut Bench, until: Timestamp, now: Timestamp) {
         for window in bench.ready.drain(..) {
             if let Some(dropped) = self.windows.send(Cut { window, arrived: now }) {
                 let cutting = self.link.cuttings.get(&dropped.format.sense()).copied();
@@ -302,16 +303,17 @@ impl SensorThread {
                 bench.spare.push(dropped);
             }
         }
-        self.windows.ring();
+        if self.link.complete(until) {
+            self.windows.ring();
+        }
     }
 
     /// The sensor is known to have nothing up to `until`.
     fn nothing_until(&self, until: Timestamp, now: Timestamp, bench: &mut Bench) {
         if let Some(capture) = &mut bench.capture {
             capture.no_data(until, &mut bench.spare, &mut bench.ready);
-            self.forward(bench, now);
         }
-        self.link.complete(until);
+        self.forward(bench, until, now);
     }
 
     fn wait_without_data(&self, until: Timestamp, bench: &mut Bench) {
