@@ -99,6 +99,9 @@ const SILENT_PERIODS: f64 = 10.0;
 const SILENT_AT_LEAST: Duration = Duration::from_millis(250);
 /// The oscillators inside are trimmed to some per cents.
 const DRIFT_PPM: f64 = 50_000.0;
+/// The first samples are thrown away, while the least delayed reading is sought: the clock map takes seconds to forget a
+/// late first observation.
+const SETTLING: Duration = Duration::from_millis(200);
 /// A sample count that missed an unknown number leaps so far ahead: the clock map then starts anew, with the drift it
 /// knew.
 const LEAP: Duration = Duration::from_secs(3600);
@@ -306,6 +309,13 @@ impl Driver for ImuChip {
     }
 }
 
+/// When a time of the device's clock was known on the host.
+#[derive(Debug, Clone, Copy)]
+struct Observation {
+    device_ns: u64,
+    arrived: Timestamp,
+}
+
 /// One chip, running.
 struct ImuChipSource {
     stream: StreamId,
@@ -326,6 +336,8 @@ struct ImuChipSource {
     held: usize,
     next_reading: Timestamp,
     map: ClockMap,
+    /// Before the first sample is handed out: when it began, and the least delayed observation since.
+    settling: Option<(Timestamp, Observation)>,
     /// Of the device's clock, to be added to the chip's ticks: samples that no count knows of.
     skipped: Duration,
     /// Samples are missing before those that come next.
@@ -371,6 +383,7 @@ impl ImuChipSource {
                 max_drift_ppm: DRIFT_PPM,
                 ..ClockMapSpec::default()
             }),
+            settling: None,
             skipped: Duration::ZERO,
             gap: None,
             last: None,
@@ -428,27 +441,32 @@ impl ImuChipSource {
 
     /// Puts samples just read in their places: numbers, and the chip's clock on the host's.
     fn place(&mut self, read: FifoRead) {
-        self.held = read.samples;
-        let (Some(first), Some(newest)) = (self.samples.first(), self.samples.get(read.samples.saturating_sub(1)))
-        else {
+        let Some(newest) = read.samples.checked_sub(1).and_then(|last| self.samples.get(last)) else {
             return;
         };
-        let (first, newest) = (first.device_ticks, newest.device_ticks);
+        let (first, newest) = (
+            self.samples.first().map_or(0, |sample| sample.device_ticks),
+            newest.device_ticks,
+        );
         let gap = self.gap.take();
         let counted = gap.map_or(Some(0), |gap| gap.lost_samples.map(u64::from));
         if self.running.tick_source == TickSource::SampleCount {
             self.skipped += counted.map_or(LEAP, |lost| self.period.mul_f64(lost as f64));
         }
         // Samples that came later than the count are no witnesses of its time.
-        if let Some(sample) = read
+        let witness = read
             .samples
             .checked_sub(read.late + 1)
-            .and_then(|at| self.samples.get(at))
-        {
-            self.map
-                .observe(self.device_ns(sample.device_ticks), self.count_read.at());
-        } else if self.last.is_none() {
-            self.map.observe(self.device_ns(newest), self.clock.now());
+            .and_then(|at| self.samples.get(at));
+        let observed = witness.map(|sample| Observation {
+            device_ns: self.device_ns(sample.device_ticks),
+            arrived: self.count_read.at(),
+        });
+        if self.last.is_none() && !self.settle(observed, gap.is_some()) {
+            return;
+        }
+        if let Some(Observation { device_ns, arrived }) = observed {
+            self.map.observe(device_ns, arrived);
         }
         if let Some((ticks, captured)) = self.last {
             let elapsed = match self.running.tick_source {
@@ -461,6 +479,28 @@ impl ImuChipSource {
             self.seq += counted.unwrap_or_else(|| missing.saturating_sub(1).max(1));
         }
         self.last = Some((newest, self.captured(newest)));
+        self.held = read.samples;
+    }
+
+    /// Whether the clock map has got its first observation, the least delayed of the settling. Starts over at a gap.
+    fn settle(&mut self, observed: Option<Observation>, gap: bool) -> bool {
+        let Some(observed) = observed else { return false };
+        let (began, least) = match self.settling {
+            Some(settling) if !gap => settling,
+            _ => (observed.arrived, observed),
+        };
+        let lateness = |at: Observation| i128::from(at.arrived.as_nanos()) - i128::from(at.device_ns);
+        let least = if lateness(observed) < lateness(least) {
+            observed
+        } else {
+            least
+        };
+        self.settling = Some((began, least));
+        if observed.arrived.since(began) < SETTLING {
+            return false;
+        }
+        self.map.observe(least.device_ns, least.arrived);
+        true
     }
 
     fn device_ns(&self, ticks: u64) -> u64 {
