@@ -24,6 +24,12 @@
 use sensebind_core::Driver;
 
 pub mod audio_file;
+mod bus;
+pub mod host_clock;
+mod iio;
+pub mod iio_imu;
+pub mod imu_chip;
+mod orientation;
 pub mod depth_v4l2;
 pub mod host_clock;
 pub mod microphone;
@@ -44,6 +50,10 @@ pub mod v4l2_camera;
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
     &audio_file::AudioFile,
+    &iio_imu::IioImu,
+    &imu_chip::ImuChip,
+    &picture_folder::PictureFolder,
+    &scene::Scene,
     &depth_v4l2::DepthV4l2,
     &microphone::Microphone,
     &picture_folder::PictureFolder,

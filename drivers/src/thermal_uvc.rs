@@ -4,12 +4,12 @@
 //! tell it, and the USB extension unit in which a PureThermal hides it is not read. Where the camera appends telemetry
 //! rows, they are cut off and read: pictures during a flat-field correction are marked, and a resolution other than the
 //! board's is refused.
-//!
-//! Telemetry: FLIR "Lepton Engineering Datasheet", 500-0659-00-09 rev 203, section 3.4, tables 2 and 3.
 
 use crate::settings;
 use crate::v4l2::{self, Camera, Identity, Layout, Picture, Pictures, Wanted};
 use schemars::{JsonSchema, Schema};
+use sensebind_chips::thermal::FfcState;
+use sensebind_chips::thermal::lepton::{Resolution, Telemetry};
 use sensebind_core::{
     Clock, Driver, ErrorKind, Format, Found, Frame, Reading, Sense, Settings, Source, SourceError, StreamId,
     ThermalUnit,
@@ -181,61 +181,40 @@ impl Source for ThermalSource {
             return Ok(Reading::Waiting);
         };
         let (data, telemetry) = data.split_at(self.picture_bytes);
-        let telemetry = Telemetry::read(telemetry);
+        let telemetry = read_telemetry(telemetry);
         if let Some(telemetry) = &telemetry {
-            telemetry.confirm(self.kelvin_per_count, &self.stream)?;
+            confirm_unit(telemetry.tlinear, self.kelvin_per_count, &self.stream)?;
         }
         Ok(Reading::Frame(Frame {
             seq,
             captured,
-            calibrating: telemetry.is_some_and(|telemetry| telemetry.calibrating),
+            calibrating: telemetry.is_some_and(|telemetry| telemetry.ffc == FfcState::InProgress),
             data,
         }))
     }
 }
 
-/// What the telemetry below a Lepton's picture says, of what matters here.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Telemetry {
-    /// A flat-field correction is in progress: the shutter is in front of the sensor.
-    calibrating: bool,
-    /// Kelvin per count; none where counts are not linear in temperature.
-    kelvin_per_count: Option<f32>,
+/// What the bytes below a Lepton's picture say; nothing where they are no whole telemetry.
+fn read_telemetry(bytes: &[u8]) -> Option<Telemetry> {
+    let mut words = [0; Telemetry::WORDS];
+    let bytes = bytes.get(..words.len() * PIXEL)?;
+    for (word, bytes) in words.iter_mut().zip(bytes.chunks_exact(PIXEL)) {
+        *word = u16::from_le_bytes([bytes[0], bytes[1]]);
+    }
+    Some(Telemetry::parse(&words))
 }
 
-impl Telemetry {
-    /// Rows A, B and C, 80 words each.
-    const WORDS: usize = 240;
-    /// Row A, low word of the status bits; bits 4 and 5 are the state of the flat-field correction.
-    const STATUS: usize = 3;
-    const FFC_IN_PROGRESS: u16 = 2;
-    /// Row C, words 48 and 49.
-    const TLINEAR_ENABLED: usize = 208;
-    const TLINEAR_RESOLUTION: usize = 209;
-
-    /// Of the bytes below the picture; nothing where they are no whole telemetry.
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let words = bytes.get(..Self::WORDS * PIXEL)?;
-        let word = |nth: usize| u16::from_le_bytes([words[nth * PIXEL], words[nth * PIXEL + 1]]);
-        let resolution = if word(Self::TLINEAR_RESOLUTION) == 0 { 0.1 } else { 0.01 };
-        Some(Self {
-            calibrating: word(Self::STATUS) >> 4 & 0b11 == Self::FFC_IN_PROGRESS,
-            kelvin_per_count: (word(Self::TLINEAR_ENABLED) != 0).then_some(resolution),
-        })
-    }
-
-    /// Refuses to go on with a unit that the camera contradicts.
-    fn confirm(&self, stated: f32, stream: &StreamId) -> Result<(), SourceError> {
-        match self.kelvin_per_count {
-            Some(actual) if (actual / stated - 1.0).abs() < 0.01 => Ok(()),
-            Some(actual) => Err(refusal(format!(
-                "{stream}: kelvin_per_count is {stated}, and the camera's telemetry says {actual}: set that"
-            ))),
-            None => Err(refusal(format!(
-                "{stream}: kelvin_per_count is {stated}, and the camera's telemetry says that its counts are not linear in \
-                 temperature: turn TLinear on in the camera"
-            ))),
-        }
+/// Refuses to go on with a unit that the camera contradicts.
+fn confirm_unit(tlinear: Option<Resolution>, stated: f32, stream: &StreamId) -> Result<(), SourceError> {
+    match tlinear.map(Resolution::kelvin_per_count) {
+        Some(actual) if (actual / stated - 1.0).abs() < 0.01 => Ok(()),
+        Some(actual) => Err(refusal(format!(
+            "{stream}: kelvin_per_count is {stated}, and the camera's telemetry says {actual}: set that"
+        ))),
+        None => Err(refusal(format!(
+            "{stream}: kelvin_per_count is {stated}, and the camera's telemetry says that its counts are not linear in \
+             temperature: turn TLinear on in the camera"
+        ))),
     }
 }
 
@@ -243,40 +222,32 @@ impl Telemetry {
 mod tests {
     use super::*;
 
-    fn telemetry(words: &[(usize, u16)]) -> Vec<u8> {
-        let mut bytes = vec![0; Telemetry::WORDS * PIXEL];
-        for &(nth, word) in words {
+    #[test]
+    fn telemetry_is_read_as_the_pixels_are() {
+        // Row A, low word of the status bits; row C, words 48 and 49.
+        let mut bytes = vec![0; Telemetry::WORDS * PIXEL + 160];
+        for (nth, word) in [(3, 2_u16 << 4), (208, 1), (209, 1)] {
             bytes[nth * PIXEL..][..PIXEL].copy_from_slice(&word.to_le_bytes());
         }
-        bytes
-    }
-
-    #[test]
-    fn telemetry_tells_correction_and_unit() {
-        let read = |words: &[(usize, u16)]| Telemetry::read(&telemetry(words)).unwrap();
-        for (state, calibrating) in [(0, false), (1, false), (2, true), (3, false)] {
-            assert_eq!(read(&[(3, state << 4)]).calibrating, calibrating, "state {state}");
-        }
-        assert_eq!(read(&[]).kelvin_per_count, None);
-        assert_eq!(read(&[(208, 1)]).kelvin_per_count, Some(0.1));
-        assert_eq!(read(&[(208, 1), (209, 1)]).kelvin_per_count, Some(0.01));
-        assert_eq!(Telemetry::read(&telemetry(&[])[1..]), None);
+        let telemetry = read_telemetry(&bytes).unwrap();
+        assert_eq!(
+            (telemetry.ffc, telemetry.tlinear),
+            (FfcState::InProgress, Some(Resolution::Centikelvin))
+        );
+        assert_eq!(read_telemetry(&bytes[..Telemetry::WORDS * PIXEL - 1]), None);
+        assert_eq!(read_telemetry(&[]), None);
     }
 
     #[test]
     fn a_unit_that_the_camera_contradicts_is_refused() {
-        let stream = StreamId::new("thermal");
-        let says = |kelvin_per_count| Telemetry {
-            calibrating: false,
-            kelvin_per_count,
-        };
-        assert!(says(Some(0.01)).confirm(0.01, &stream).is_ok());
-        let other = says(Some(0.1)).confirm(0.01, &stream).unwrap_err();
+        let confirm = |tlinear| confirm_unit(tlinear, 0.01, &StreamId::new("thermal"));
+        assert!(confirm(Some(Resolution::Centikelvin)).is_ok());
+        let other = confirm(Some(Resolution::Decikelvin)).unwrap_err();
         assert!(
             other.message.contains("0.01") && other.message.contains("says 0.1"),
             "{other}"
         );
-        let raw = says(None).confirm(0.01, &stream).unwrap_err();
+        let raw = confirm(None).unwrap_err();
         assert_eq!(raw.kind, ErrorKind::Misconfigured);
         assert!(raw.message.contains("TLinear"), "{raw}");
     }

@@ -37,6 +37,7 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
+        uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
         uses: &[
             "sensebind-chips",
             "sensebind-core",

@@ -83,8 +83,9 @@ impl Pictures {
         let Some(data) = whole(self.layout, self.stride, shot.data, &mut self.packed) else {
             return Ok(None);
         };
-        let stamp = shot.stamp.unwrap_or_else(|| self.clock.now());
-        // Stamps that the kernel computes from a USB device's clock may go back a little.
+        // Stamps that the kernel computes, from a USB device's clock or a nominal rate, may lie ahead or go back a little.
+        let now = self.clock.now();
+        let stamp = shot.stamp.map_or(now, |stamp| stamp.min(now));
         self.last = self.last.max(stamp.before(self.latency));
         Ok(Some(Picture {
             seq,

@@ -368,6 +368,7 @@ impl<B: RegisterBus> ImuChip for Bmi160<B> {
             samples,
             gap,
             more: all > room,
+            late: samples.saturating_sub(held / FRAME_BYTES),
         })
     }
 }

@@ -329,7 +329,7 @@ impl<B: RegisterBus> ImuChip for Icm42688<B> {
                     cause: GapCause::Corrupt,
                     lost_samples: None,
                 }),
-                more: false,
+                ..FifoRead::default()
             });
         }
         Ok(FifoRead {
@@ -339,6 +339,7 @@ impl<B: RegisterBus> ImuChip for Icm42688<B> {
                 lost_samples: Some(missing),
             }),
             more: taken < held,
+            late: 0,
         })
     }
 }

@@ -344,6 +344,7 @@ impl<B: RegisterBus> ImuChip for Lsm6dsox<B> {
                 lost_samples: Some(missing),
             }),
             more: taken < held,
+            late: 0,
         })
     }
 }

@@ -96,6 +96,9 @@ pub struct FifoRead {
     pub gap: Option<Gap>,
     /// The FIFO holds more than the slice or one burst could take: read again.
     pub more: bool,
+    /// The last so many of `samples` may have been taken after the reading's first transaction, which asks what the FIFO
+    /// holds: all others before.
+    pub late: usize,
 }
 
 /// Samples the chip measured and nobody will read.

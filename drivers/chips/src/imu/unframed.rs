@@ -96,8 +96,8 @@ impl UnframedFifo {
         }
         Ok(FifoRead {
             samples: taken,
-            gap: None,
             more: taken < held,
+            ..FifoRead::default()
         })
     }
 
@@ -110,12 +110,11 @@ impl UnframedFifo {
         restart(bus)?;
         self.misaligned = false;
         Ok(FifoRead {
-            samples: 0,
             gap: Some(Gap {
                 cause,
                 lost_samples: None,
             }),
-            more: false,
+            ..FifoRead::default()
         })
     }
 }

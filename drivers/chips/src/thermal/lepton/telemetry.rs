@@ -53,7 +53,12 @@ pub struct Telemetry {
 }
 
 impl Telemetry {
-    pub(super) fn parse(words: &[u16; WORDS]) -> Self {
+    /// Words of rows A to C, 80 each.
+    pub const WORDS: usize = WORDS;
+
+    /// Reads rows A to C, one after the other, as the camera sends them.
+    #[must_use]
+    pub fn parse(words: &[u16; Self::WORDS]) -> Self {
         let long = |at: usize| u32::from(words[at]) | u32::from(words[at + 1]) << 16;
         let kelvin = |at: usize| f32::from(words[at]) * 0.01;
         let status = long(STATUS);
