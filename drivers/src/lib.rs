@@ -25,14 +25,13 @@ use sensebind_core::Driver;
 
 pub mod audio_file;
 mod bus;
+pub mod depth_v4l2;
 pub mod host_clock;
 mod iio;
 pub mod iio_imu;
 pub mod imu_chip;
-mod orientation;
-pub mod depth_v4l2;
-pub mod host_clock;
 pub mod microphone;
+mod orientation;
 mod paced;
 mod packet_queue;
 mod packet_times;
@@ -50,11 +49,9 @@ pub mod v4l2_camera;
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
     &audio_file::AudioFile,
+    &depth_v4l2::DepthV4l2,
     &iio_imu::IioImu,
     &imu_chip::ImuChip,
-    &picture_folder::PictureFolder,
-    &scene::Scene,
-    &depth_v4l2::DepthV4l2,
     &microphone::Microphone,
     &picture_folder::PictureFolder,
     &replay::Replay,

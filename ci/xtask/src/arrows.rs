@@ -37,7 +37,6 @@ const TABLE: &[Row] = &[
     },
     Row {
         name: "sensebind-drivers",
-        uses: &["sensebind-chips", "sensebind-core", "sensebind-scene"],
         uses: &[
             "sensebind-chips",
             "sensebind-core",
@@ -99,7 +98,7 @@ const TABLE: &[Row] = &[
             "sensebind-scene",
             "sensebind-space",
         ],
-        tests_use: &[],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-lab",
