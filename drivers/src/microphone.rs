@@ -4,10 +4,11 @@
 //! own. A [`ClockMap`](sensebind_core::ClockMap) ties it to the host's, so that packets follow one another as evenly as the
 //! card's crystal ticks. What the card or the reader lost is a gap in the sequence numbers.
 
-use crate::packet_queue::{Receiver, Reporter, Shape, packet_queue};
-use crate::packet_times::PacketTimes;
-use crate::sound_input::{Input, Wanted};
-use crate::{settings, sound_cards};
+use crate::settings;
+use crate::sound::cards;
+use crate::sound::input::{Input, Wanted};
+use crate::sound::packet_queue::{Receiver, Reporter, Shape, packet_queue};
+use crate::sound::packet_times::PacketTimes;
 use cpal::traits::{DeviceTrait, HostTrait, StreamTrait};
 use cpal::{BufferSize, StreamConfig};
 use schemars::{JsonSchema, Schema};
@@ -157,7 +158,7 @@ impl Driver for Microphone {
 
     /// The sound cards that record, by the kernel's list; opens none.
     fn find(&self) -> Vec<Found> {
-        sound_cards::capture_devices(Path::new(sound_cards::PROC))
+        cards::capture_devices(Path::new(cards::PROC))
             .into_iter()
             .map(|found| {
                 let device = format!("plughw:CARD={},DEV={}", found.card, found.device);
@@ -336,12 +337,12 @@ fn named(name: &str) -> Result<cpal::Device, cpal::Error> {
 
 /// What a user needs to know about `error` at opening; `said` is what ALSA has to say.
 fn explain(device: &str, error: &cpal::Error, said: &str) -> SourceError {
-    let proc = Path::new(sound_cards::PROC);
+    let proc = Path::new(cards::PROC);
     let card = card(device);
-    let index = card.and_then(|card| sound_cards::index(proc, card));
+    let index = card.and_then(|card| cards::index(proc, card));
     let kind = match kind(error.kind()) {
         // ALSA does not list what it may not open.
-        ErrorKind::Gone if (card.is_none() || index.is_some()) && sound_cards::denied(Path::new("/dev/snd"), index) => {
+        ErrorKind::Gone if (card.is_none() || index.is_some()) && cards::denied(Path::new("/dev/snd"), index) => {
             ErrorKind::Denied
         }
         kind => kind,
@@ -353,7 +354,7 @@ fn explain(device: &str, error: &cpal::Error, said: &str) -> SourceError {
                 .to_owned()
         }
         ErrorKind::Gone => {
-            let attached: Vec<_> = sound_cards::capture_devices(proc).into_iter().map(|d| d.card).collect();
+            let attached: Vec<_> = cards::capture_devices(proc).into_iter().map(|d| d.card).collect();
             let attached = if attached.is_empty() {
                 "none".to_owned()
             } else {

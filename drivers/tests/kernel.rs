@@ -1,4 +1,5 @@
-//! The drivers against the kernel's own: `vivid` and `uvcvideo`, streaming, failing, pulled and put back.
+//! The drivers against the kernel's own: `vivid`, `uvcvideo`, `i2c-tiny-usb` and IIO, streaming, failing, pulled and put
+//! back.
 //!
 //! Runs inside the virtual machine (`cargo xtask vm`), one test at a time; says that it is skipped elsewhere.
 #![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
@@ -19,6 +20,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use v4l::control::{Control, Value};
+
+#[path = "kernel/imu.rs"]
+mod imu;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// Readings without a frame after which a test gives up: the machine is emulated, and slow when the host is busy.

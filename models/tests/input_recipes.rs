@@ -432,6 +432,33 @@ fn a_small_vocabulary_names_the_words_it_lacks() {
 fn raw_layouts_become_rgb() {
     assert_eq!(decode(PixelLayout::Bgr8, &[1, 2, 3], 1, 1).unwrap().bytes(), [3, 2, 1]);
     assert_eq!(decode(PixelLayout::Gray8, &[9], 1, 1).unwrap().bytes(), [9, 9, 9]);
+    // By hand from BT.601: black, white, mid-grey and the bars of 100 %, each as a pair of a size and its brightness.
+    for (y, cb, cr, rgb) in [
+        (16, 128, 128, [0, 0, 0]),
+        (235, 128, 128, [255, 255, 255]),
+        (126, 128, 128, [128, 128, 128]),
+        (81, 90, 240, [254, 0, 0]),
+        (145, 54, 34, [0, 255, 1]),
+        (41, 240, 110, [0, 0, 255]),
+        // Blacker than black and whiter than white stay black and white.
+        (0, 128, 128, [0, 0, 0]),
+        (255, 128, 128, [255, 255, 255]),
+    ] {
+        let black = [0, 0, 0];
+        let plain = decode(PixelLayout::Yuyv, &[y, 128, 16, 128, y, cb, y, cr], 2, 2).unwrap();
+        assert_eq!(plain.bytes()[3..], [black, rgb, rgb].concat(), "{rgb:?}");
+        let square = decode(PixelLayout::Nv12, &[y, y, y, y, cb, cr], 2, 2).unwrap();
+        assert_eq!((square.width(), square.height()), (2, 2));
+        assert_eq!(square.bytes(), [rgb; 4].concat(), "{rgb:?}");
+    }
+    // Brightness by pixel, colour by pair or square, rows in order: 4x2, grey but for a red right half.
+    let [dark, light] = [[28u8; 3], [226; 3]];
+    let nv12 = [40, 210, 81, 81, 210, 40, 81, 81, 128, 128, 90, 240];
+    let red = [254, 0, 0];
+    let expected = [dark, light, red, red, light, dark, red, red].concat();
+    assert_eq!(decode(PixelLayout::Nv12, &nv12, 4, 2).unwrap().bytes(), expected);
+    let yuyv = [40, 128, 210, 128, 81, 90, 81, 240, 210, 128, 40, 128, 81, 90, 81, 240];
+    assert_eq!(decode(PixelLayout::Yuyv, &yuyv, 4, 2).unwrap().bytes(), expected);
     let grey = decode_grey_png(include_bytes!("golden_input/gray_161x129.png")).unwrap();
     assert_eq!(
         (grey.width, grey.height, grey.bits, grey.bytes.len()),

@@ -231,6 +231,12 @@ fn frames_of_the_wrong_size_are_refused_and_leave_no_trace() {
     let mut out = vec![7.0];
     is_size(decode(PixelLayout::Rgb8, &[0; 11], 2, 2));
     is_size(decode(PixelLayout::Gray8, &[0; 4], u32::MAX, u32::MAX));
+    is_size(decode(PixelLayout::Yuyv, &[0; 7], 2, 2));
+    is_size(decode(PixelLayout::Yuyv, &[0; 12], 3, 2));
+    is_size(decode(PixelLayout::Nv12, &[0; 7], 2, 2));
+    is_size(decode(PixelLayout::Nv12, &[0; 9], 3, 2));
+    is_size(decode(PixelLayout::Nv12, &[0; 9], 2, 3));
+    is_size(decode(PixelLayout::Nv12, &[], 0, 0));
     let picture = Rgb8::new(4, 2, vec![9; 24]).unwrap();
     is_size(ImagePreparer::new(&image(), 2, 4).unwrap().append(&picture, &mut out));
     let mut preparer = ThermalPreparer::new(&thermal(), 4, 4, ThermalUnit::KelvinF32).unwrap();
@@ -328,9 +334,16 @@ fn a_picture_bomb_is_refused_before_it_is_unpacked() {
 
 proptest! {
     #[test]
-    fn no_bytes_make_the_decoders_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), layout in 0..5) {
-        let layout = [PixelLayout::Rgb8, PixelLayout::Bgr8, PixelLayout::Gray8, PixelLayout::Jpeg, PixelLayout::Png]
-            [layout as usize];
+    fn no_bytes_make_the_decoders_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), layout in 0..7) {
+        let layout = [
+            PixelLayout::Rgb8,
+            PixelLayout::Bgr8,
+            PixelLayout::Gray8,
+            PixelLayout::Yuyv,
+            PixelLayout::Nv12,
+            PixelLayout::Jpeg,
+            PixelLayout::Png,
+        ][layout as usize];
         let signature: &[u8] = match layout {
             PixelLayout::Jpeg => b"\xff\xd8\xff",
             PixelLayout::Png => b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR",

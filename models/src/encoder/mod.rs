@@ -16,10 +16,10 @@ pub use text::TextEncoder;
 
 use crate::input::InputError;
 use crate::manifest::{Precision, SenseEntry};
-use crate::pack::{Pack, PackError};
+use crate::pack::{GraphKind, Pack, PackError};
 use crate::session::{Provider, Runtime, Session, SessionError, Threads};
 use model::Model;
-use sense::{AudioInput, DepthInput, ImageInput, ImuInput, ThermalInput};
+use sense::{AudioInput, DepthInput, ImageInput, ImuInput, ThermalInput, VideoInput};
 use sensebind_core::{Encoder, EncoderSpec, Sense, SpaceId};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -32,6 +32,9 @@ pub enum OpenError {
     /// The pack has no such sense, or its file is not there.
     #[error(transparent)]
     Pack(#[from] PackError),
+    /// The pack has no graph for video clips.
+    #[error("{0}: let the camera's windows be stills (frames = \"still\"), or take a pack with video")]
+    NoVideo(PackError),
     /// The graph could not be loaded.
     #[error(transparent)]
     Session(#[from] SessionError),
@@ -128,6 +131,27 @@ impl<'a> PackEncoders<'a> {
         }
     }
 
+    /// Loads the encoder of a camera whose windows are clips and not stills: the pack's video graph, in the same space as
+    /// its pictures. A window is as long as the manifest says and of its pictures the encoder takes as many as the
+    /// recipe has frames, evenly spaced. Blocks while the graph is read.
+    ///
+    /// # Errors
+    /// [`OpenError::NoVideo`] when the pack has no video graph; else as [`encoder`](Self::encoder).
+    pub fn clip_encoder(&self) -> Result<Box<dyn Encoder>, OpenError> {
+        let entry = self.pack.manifest().video.as_ref();
+        if let Err(e) = self.pack.graph_path(GraphKind::Video) {
+            return Err(OpenError::NoVideo(e));
+        }
+        if entry.is_some_and(|entry| entry.window_s <= 0.0) {
+            let why = "its video window_s is 0, expected the length of a clip in seconds".into();
+            return Err(OpenError::Input(InputError::Recipe {
+                sense: Sense::Image,
+                why,
+            }));
+        }
+        self.open(GraphKind::Video, entry, VideoInput::new)
+    }
+
     /// Loads the text encoder and its vocabulary. Blocks while the graph is read.
     ///
     /// # Errors
@@ -139,19 +163,21 @@ impl<'a> PackEncoders<'a> {
             .text
             .as_ref()
             .ok_or_else(|| self.missing(Sense::Text))?;
-        TextEncoder::new(self.model(Sense::Text, entry)?, &entry.input)
+        TextEncoder::new(self.model(GraphKind::Text, entry)?, &entry.input)
     }
 
     fn open<R, I: WindowInput + 'static>(
         &self,
-        sense: Sense,
+        kind: impl Into<GraphKind>,
         entry: Option<&SenseEntry<R>>,
         input: impl FnOnce(&R) -> Result<I, InputError>,
     ) -> Result<Box<dyn Encoder>, OpenError> {
+        let kind = kind.into();
+        let sense = kind.sense();
         let entry = entry.ok_or_else(|| self.missing(sense))?;
         // The recipe first: it is checked in microseconds, a graph may take seconds to load.
         let input = input(&entry.input)?;
-        let model = self.model(sense, entry)?;
+        let model = self.model(kind, entry)?;
         let (item, graph) = (input.item(), model.input_shape());
         let fits = |(&size, &wanted): (&usize, &i64)| wanted < 0 || i64::try_from(size) == Ok(wanted);
         if graph.len() != item.len() + 1 || !item.iter().zip(&graph[1..]).all(fits) {
@@ -164,7 +190,8 @@ impl<'a> PackEncoders<'a> {
         Ok(Box::new(WindowEncoder::new(model, input)))
     }
 
-    fn model<R>(&self, sense: Sense, entry: &SenseEntry<R>) -> Result<Model, OpenError> {
+    fn model<R>(&self, kind: GraphKind, entry: &SenseEntry<R>) -> Result<Model, OpenError> {
+        let sense = kind.sense();
         let seconds = |field, value| {
             Duration::try_from_secs_f64(value)
                 .ok()
@@ -188,7 +215,7 @@ impl<'a> PackEncoders<'a> {
             window: seconds("window_s", entry.window_s)?,
             hop: seconds("hop_s", entry.hop_s)?,
         };
-        let graph = self.pack.verified_graph(sense)?;
+        let graph = self.pack.verified_graph(kind)?;
         let session = Session::open(self.runtime, &graph, options.provider, self.threads)?;
         Ok(Model::new(session, spec))
     }

@@ -2,9 +2,10 @@
 
 use super::window::WindowInput;
 use crate::input::{
-    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8, ThermalPreparer, first_channel,
+    DepthPreparer, ImagePreparer, ImuPreparer, InputError, LogMel, Resampler, Rgb8, ThermalPreparer, VideoPreparer,
+    check_sides, evenly_spaced, first_channel,
 };
-use crate::manifest::{AudioRecipe, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe};
+use crate::manifest::{AudioRecipe, DepthRecipe, ImageRecipe, ImuRecipe, ThermalRecipe, VideoRecipe};
 use sensebind_core::{DepthUnit, Format, PixelLayout, Sense, ThermalUnit, Timestamp, Window};
 
 /// Tables kept for this many kinds of stream; the oldest go first. Pictures of ever new sizes must not fill the memory.
@@ -83,7 +84,12 @@ impl WindowInput for ImageInput {
                 layout: PixelLayout::Jpeg | PixelLayout::Png,
                 ..
             } => Ok(()),
-            Format::Image { width, height, .. } => ImagePreparer::new(&self.recipe, width, height).map(drop),
+            Format::Image {
+                width, height, layout, ..
+            } => {
+                check_sides(layout, width, height)?;
+                ImagePreparer::new(&self.recipe, width, height).map(drop)
+            }
             _ => Err(other_sense(Sense::Image, format)),
         }
     }
@@ -101,6 +107,76 @@ impl WindowInput for ImageInput {
             .tables
             .get(size, || ImagePreparer::new(&self.recipe, size.0, size.1))?;
         preparer.append(&self.picture, batch)
+    }
+}
+
+/// Pictures of the window, evenly spaced: for two the first and the last.
+#[derive(Debug)]
+pub(super) struct VideoInput {
+    recipe: VideoRecipe,
+    pictures: Vec<Rgb8>,
+    tables: Tables<(u32, u32), VideoPreparer>,
+}
+
+impl VideoInput {
+    pub fn new(recipe: &VideoRecipe) -> Result<Self, InputError> {
+        VideoPreparer::new(recipe, recipe.size.max(1), recipe.size.max(1))?;
+        Ok(Self {
+            recipe: recipe.clone(),
+            pictures: vec![Rgb8::default(); recipe.frames as usize],
+            tables: Tables(Vec::new()),
+        })
+    }
+}
+
+impl WindowInput for VideoInput {
+    fn item(&self) -> Vec<usize> {
+        let VideoRecipe { frames, size, .. } = self.recipe;
+        vec![3, frames as usize, size as usize, size as usize]
+    }
+
+    fn items_per_window(&self) -> usize {
+        self.recipe.crops as usize
+    }
+
+    fn accepts(&self, format: &Format) -> Result<(), InputError> {
+        match *format {
+            Format::Image {
+                layout: PixelLayout::Jpeg | PixelLayout::Png,
+                ..
+            } => Ok(()),
+            Format::Image {
+                width, height, layout, ..
+            } => {
+                check_sides(layout, width, height)?;
+                VideoPreparer::new(&self.recipe, width, height).map(drop)
+            }
+            _ => Err(other_sense(Sense::Image, format)),
+        }
+    }
+
+    fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError> {
+        let Format::Image {
+            width, height, layout, ..
+        } = window.format
+        else {
+            return Err(other_sense(Sense::Image, &window.format));
+        };
+        // No more pictures are decoded than the clip has.
+        let places = evenly_spaced(window.frames().len(), self.pictures.len());
+        for (picture, place) in self.pictures.iter_mut().zip(&places) {
+            if let Some((_, bytes)) = window.frames().nth(*place) {
+                picture.decode_from(layout, bytes, width, height)?;
+            }
+        }
+        if places.is_empty() {
+            return last_frame(window).map(drop);
+        }
+        let size = (self.pictures[0].width(), self.pictures[0].height());
+        let preparer = self
+            .tables
+            .get(size, || VideoPreparer::new(&self.recipe, size.0, size.1))?;
+        preparer.append(&self.pictures.iter().collect::<Vec<_>>(), batch)
     }
 }
 

@@ -9,10 +9,15 @@ pub(super) trait WindowInput: Send {
     /// Shape of one item.
     fn item(&self) -> Vec<usize>;
 
+    /// Items that [`append`](Self::append) makes of one window; the mean of their embeddings is the window's.
+    fn items_per_window(&self) -> usize {
+        1
+    }
+
     /// Whether frames of `format` can be prepared; the sense is already known to fit.
     fn accepts(&self, format: &Format) -> Result<(), InputError>;
 
-    /// Appends one item; appends nothing on failure.
+    /// Appends the items of one window; appends nothing on failure.
     fn append(&mut self, window: &Window, batch: &mut Vec<f32>) -> Result<(), InputError>;
 }
 
@@ -69,6 +74,7 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
             false => self.model.run_f32(&self.item, &self.batch)?,
         }
         .into_iter();
+        let per_window = self.input.items_per_window();
         out.extend(windows.iter().zip(prepared).map(|(window, prepared)| {
             let bad = |why: String| EncodeError::BadWindow {
                 stream: window.stream.clone(),
@@ -76,7 +82,17 @@ impl<I: WindowInput> Encoder for WindowEncoder<I> {
                 why,
             };
             prepared.map_err(|e| bad(e.to_string()))?;
-            match embeddings.next() {
+            // Taken whole, whatever is among them: the next window's come after.
+            let mut items: Vec<_> = embeddings.by_ref().take(per_window).collect();
+            let of_window = match items.len() == per_window {
+                false => None,
+                true if per_window == 1 => items.pop(),
+                true => match items.into_iter().collect::<Result<Vec<_>, _>>() {
+                    Ok(items) => Embedding::mean(&items),
+                    Err(e) => Some(Err(e)),
+                },
+            };
+            match of_window {
                 Some(embedding) => embedding.map_err(|e| bad(e.to_string())),
                 None => Err(bad("the model returned fewer embeddings than windows".into())),
             }

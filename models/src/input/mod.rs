@@ -35,6 +35,7 @@ mod text;
 mod text_cleaning;
 mod thermal;
 mod video;
+mod ycbcr;
 
 pub use clips::clip_ranges;
 pub use depth::DepthPreparer;
@@ -42,6 +43,7 @@ pub use error::InputError;
 pub use image::ImagePreparer;
 pub use imu::{IMU_MAX_GAP_S, ImuPreparer};
 pub use log_mel::LogMel;
+pub(crate) use picture::check_sides;
 pub use picture::{GreyPicture, MAX_PIXELS, Rgb8, decode, decode_grey_png};
 pub use resample::{MAX_RATE_HZ, Resampler};
 pub use sound::first_channel;

@@ -3,7 +3,7 @@
 //! Alpha is dropped, not blended; grey is replicated; palettes are expanded; 16-bit channels keep their high byte; EXIF
 //! orientation is not applied. All as Pillow's `convert("RGB")` does for the reference (parity specification 4.1).
 
-use super::InputError;
+use super::{InputError, ycbcr};
 use sensebind_core::PixelLayout;
 use std::io::Cursor;
 use zune_jpeg::JpegDecoder;
@@ -77,11 +77,18 @@ impl Rgb8 {
                 self.bytes.extend(bytes.iter().flat_map(|&g| [g; 3]));
                 (width, height)
             }
-            PixelLayout::Yuyv | PixelLayout::Nv12 => {
-                return Err(InputError::Undecodable {
-                    what: "picture",
-                    why: "4:2:2 and 4:2:0 pictures are not decoded".into(),
-                });
+            PixelLayout::Yuyv => {
+                check_sides(layout, width, height)?;
+                check_bytes("YUYV picture", width, height, 2, bytes.len())?;
+                ycbcr::yuyv(bytes, &mut self.bytes);
+                (width, height)
+            }
+            PixelLayout::Nv12 => {
+                check_sides(layout, width, height)?;
+                let pixels = count_pixels("NV12 picture", width, height)?;
+                check_length("NV12 picture", width, height, pixels / 2 * 3, bytes.len())?;
+                ycbcr::nv12(bytes, width as usize, &mut self.bytes);
+                (width, height)
             }
             PixelLayout::Jpeg => decode_jpeg(bytes, &mut self.bytes)?,
             PixelLayout::Png => {
@@ -151,17 +158,38 @@ pub(crate) fn check_bytes(
     bytes_per_pixel: usize,
     found: usize,
 ) -> Result<(), InputError> {
+    let pixels = count_pixels(what, width, height)?;
+    check_length(what, width, height, pixels * bytes_per_pixel, found)
+}
+
+/// Refuses a picture whose pixels do not come in the whole pairs (YUYV) or squares (NV12) that share a colour.
+pub(crate) fn check_sides(layout: PixelLayout, width: u32, height: u32) -> Result<(), InputError> {
+    let (what, expected, fits) = match layout {
+        PixelLayout::Yuyv => ("YUYV picture", "an even width", width.is_multiple_of(2)),
+        PixelLayout::Nv12 => (
+            "NV12 picture",
+            "an even width and height",
+            width.is_multiple_of(2) && height.is_multiple_of(2),
+        ),
+        _ => return Ok(()),
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(InputError::size(what, expected, format!("{width}x{height}")))
+}
+
+fn count_pixels(what: &'static str, width: u32, height: u32) -> Result<usize, InputError> {
     let pixels = (width as usize)
         .checked_mul(height as usize)
         .filter(|n| (1..=MAX_PIXELS).contains(n));
-    let Some(pixels) = pixels else {
-        return Err(InputError::size(
-            what,
-            format!("1 to {MAX_PIXELS} pixels"),
-            format!("{width}x{height}"),
-        ));
-    };
-    let expected = pixels * bytes_per_pixel;
+    pixels.ok_or_else(|| {
+        let expected = format!("1 to {MAX_PIXELS} pixels");
+        InputError::size(what, expected, format!("{width}x{height}"))
+    })
+}
+
+fn check_length(what: &'static str, width: u32, height: u32, expected: usize, found: usize) -> Result<(), InputError> {
     if found == expected {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! Opening a pack, and the prompts that are compared in its space.
 
-use crate::board::{Board, EncoderTable};
+use crate::board::{Board, EncoderTable, Frames};
 use crate::exit::{Exit, Failure, OrExit};
 use crate::terminal;
 use sensebind_core::{Embedding, Encoder, Sense};
@@ -98,7 +98,14 @@ impl Models {
     /// # Errors
     /// With [`Exit::Model`].
     pub fn encoder(&self, sense: Sense) -> Result<Box<dyn Encoder>, Failure> {
-        let encoder = self.encoders().encoder(sense).or_exit(Exit::Model)?;
+        let encoders = self.encoders();
+        let clips = sense == Sense::Image && self.encoder.image.frames == Frames::Clip;
+        let encoder = if clips {
+            encoders.clip_encoder()
+        } else {
+            encoders.encoder(sense)
+        };
+        let encoder = encoder.or_exit(Exit::Model)?;
         self.say_provider(sense);
         Ok(encoder)
     }

@@ -13,7 +13,7 @@ const COMPRESSED_IMAGE_DATA: u8 = 2;
 const RAW_AUDIO_DATA: u8 = 2;
 const RAW_IMAGE_DATA: u8 = 6;
 
-/// Encodes `frame` into `message`, whatever that held. Allocates nothing of the frame's size once `message` has grown to it.
+/// Encodes `frame` into `message`, whatever that held. Once `message` has grown to a frame's size, allocates little.
 ///
 /// # Errors
 /// When the memory cannot hold the message.

@@ -63,7 +63,8 @@ pub struct LogFrame<'a> {
 /// Reads a log: all its sensor streams, merged in order of time.
 ///
 /// Reads what [`LogWriter`](crate::LogWriter) writes, and the CDR messages of ROS 2 bags (rosbag2 storage `mcap`):
-/// `sensor_msgs/msg/Image` (`rgb8`, `bgr8`, `8UC3`, `mono8`, `8UC1`, `yuyv`, `yuv422_yuy2`, `nv12`, `mono16`, `16UC1`, `32FC1`),
+/// `sensor_msgs/msg/Image` (`rgb8`, `bgr8`, `8UC3`, `mono8`, `8UC1`, `yuyv`, `yuv422_yuy2`, `nv12`, `mono16`, `16UC1`,
+/// `32FC1`),
 /// `sensor_msgs/msg/CompressedImage` (JPEG, PNG), `sensor_msgs/msg/Imu`, `audio_common_msgs/msg/AudioData` and
 /// `AudioDataStamped` (taken for signed 16-bit little-endian samples; rate and channels: [`ReadOptions`]).
 ///

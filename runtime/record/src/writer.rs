@@ -21,8 +21,8 @@ use std::path::Path;
 const IMU_DEFINITION: &str = include_str!("imu.msg");
 const IMU_SCHEMA: &str = "sensor_msgs/msg/Imu";
 
-/// zstd's level. A second of raw 720p video at 30 pictures per second takes it 0.08 to 0.28 s of one core, by how noisy the
-/// pictures are; the default, 3, takes 0.44 s (`cargo bench -p sensebind-record`, one core of a 2-core x86-64 server).
+/// zstd's level. A second of raw 720p video at 30 pictures per second takes it 0.08 to 0.28 s of one core, by how noisy
+/// the pictures are; the default, 3, takes 0.44 s (`cargo bench -p sensebind-record`, one core of a 2-core x86-64 server).
 const ZSTD_LEVEL: u32 = 1;
 /// Uncompressed bytes per chunk: what a cut-off log loses at most between flushes.
 const CHUNK_BYTES: u64 = 1 << 20;

@@ -57,7 +57,7 @@ impl JsonSchema for SensorTable {
             .iter()
             .map(|driver| {
                 let settings = settings_of(*driver, generator);
-                json!({ "if": { "properties": { "driver": { "const": driver.name() } } }, "then": settings })
+                json!({ "if": { "properties": { "driver": { "const": driver.name() } }, "required": ["driver"] }, "then": settings })
             })
             .collect();
         let names: Vec<Value> = DRIVERS

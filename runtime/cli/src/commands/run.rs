@@ -39,10 +39,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let board = Board::load(&args.board).or_exit(Exit::Configuration)?;
     board.check().or_exit(Exit::Configuration)?;
     let length = live::length(args.seconds)?;
-    let pack = args
-        .pack
-        .or_else(|| board.pack.path.clone())
-        .unwrap_or_else(packs::starter);
+    let pack = args.pack.unwrap_or_else(|| packs::of(&board));
     let models = Models::open_for(&pack, board.encoder.clone())?;
     let prompts = args.prompts.or_else(|| board.pack.prompts.clone());
     let perceive = models.perceive(prompts.as_deref(), &board.senses().or_exit(Exit::Configuration)?)?;

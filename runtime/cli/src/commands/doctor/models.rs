@@ -30,6 +30,7 @@ pub fn check(board: Option<&Board>) -> Vec<Finding> {
         findings.push(Finding::ok("pack", found));
         let fault = board.and_then(|board| pack_fault(board, pack));
         findings.extend(fault.map(|why| Finding::problem("pack", why)));
+        findings.extend(board.and_then(|board| unjudged(board, pack)));
     }
     let fault = board.and_then(prompts_fault);
     findings.extend(fault.map(|why| Finding::problem("prompts", why)));
@@ -60,16 +61,40 @@ fn library(runtime: &Runtime) -> Finding {
     Finding::ok("ONNX Runtime", found)
 }
 
+/// The senses that a board's sensors feed, and the phrases they are compared with.
+fn senses(board: &Board) -> Vec<Sense> {
+    let fed = board
+        .sensors
+        .iter()
+        .filter_map(|sensor| sensor.driver.sense(&sensor.settings).ok());
+    let fed: Vec<Sense> = fed.chain([Sense::Text]).collect();
+    Sense::ALL.into_iter().filter(|sense| fed.contains(sense)).collect()
+}
+
+/// Senses that sensors feed and that the pack cannot encode.
+fn unjudged(board: &Board, pack: &Pack) -> Option<Finding> {
+    let lacking: Vec<&str> = senses(board)
+        .into_iter()
+        .filter(|sense| pack.graph_path(*sense).is_err())
+        .map(Sense::name)
+        .collect();
+    let found = format!(
+        "no encoder for {}: what such sensors deliver is recorded, not judged",
+        lacking.join(", ")
+    );
+    (!lacking.is_empty()).then(|| Finding::warning("pack", found).remedied_by("name a pack that has it in [pack] path"))
+}
+
 /// The providers that the senses of a board ask for, each once; the CPU without a board.
 fn wanted(board: Option<&Board>) -> Vec<Provider> {
-    let all: Vec<Provider> = board
-        .map(|board| Sense::ALL.map(|sense| board.encoder.options(sense).provider).to_vec())
-        .unwrap_or_default();
-    let mut wanted: Vec<Provider> = Provider::ALL.into_iter().filter(|p| all.contains(p)).collect();
-    if wanted.is_empty() {
-        wanted.push(Provider::Cpu);
-    }
-    wanted
+    let Some(board) = board else {
+        return vec![Provider::Cpu];
+    };
+    let asked: Vec<Provider> = senses(board)
+        .into_iter()
+        .map(|sense| board.encoder.options(sense).provider)
+        .collect();
+    Provider::ALL.into_iter().filter(|p| asked.contains(p)).collect()
 }
 
 /// Loads the pack's smallest graph: a library that was built for a GPU does not make one.

@@ -1,6 +1,6 @@
 //! Which packet of sound is which, and when it was captured: the count of samples as a clock.
 
-use crate::packet_queue::Packet;
+use crate::sound::packet_queue::Packet;
 use sensebind_core::{ClockFix, ClockMap, ClockMapSpec, Timestamp};
 
 /// Numbers and dates packets in the order of their arrival.
