@@ -69,10 +69,7 @@ impl Observer for Lines {
 
     fn status(&mut self, status: &Status) {
         let states = status.streams.iter().map(|s| json!({ "state": s.health.state.name() }));
-        println!(
-            "{}",
-            json!({ "type": "status", "streams": states.collect::<Vec<_>>() })
-        );
+        println!("{}", json!({ "type": "status", "streams": states.collect::<Vec<_>>() }));
     }
 }
 

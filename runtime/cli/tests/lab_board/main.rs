@@ -91,7 +91,10 @@ fn five_nodes_come_and_go_and_events_go_on() {
             && at <= origin.after(Duration::from_secs_f64(end_s + 2.0))
     };
     let over_s = end.since(origin).as_secs_f64();
-    let happened: Vec<_> = world::truth().into_iter().filter(|(_, _, end_s)| *end_s < over_s).collect();
+    let happened: Vec<_> = world::truth()
+        .into_iter()
+        .filter(|(_, _, end_s)| *end_s < over_s)
+        .collect();
     let named: BTreeSet<&str> = happened
         .iter()
         .filter(|(label, start_s, end_s)| {
@@ -102,5 +105,8 @@ fn five_nodes_come_and_go_and_events_go_on() {
         .map(|(label, ..)| label.as_str())
         .collect();
     eprintln!("of {happened:?} it named {named:?}; events: {begun:?}");
-    assert!(named.len() >= 2, "of {happened:?} it named {named:?}; events: {begun:?}");
+    assert!(
+        named.len() >= 2,
+        "of {happened:?} it named {named:?}; events: {begun:?}"
+    );
 }

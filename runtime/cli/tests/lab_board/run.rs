@@ -165,7 +165,11 @@ impl Run {
         assert!(noticed.is_empty(), "while {stream} was away: {noticed:#?}");
         for (name, before) in &since.missed {
             let now = self.missed()[name];
-            assert!(name == stream || now == *before, "{name} missed {} frames", now - before);
+            assert!(
+                name == stream || now == *before,
+                "{name} missed {} frames",
+                now - before
+            );
         }
     }
 
