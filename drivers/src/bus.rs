@@ -28,6 +28,16 @@ impl BusError {
         )
     }
 
+    /// More bytes at once than `spidev` is set to take: trying again is of no use.
+    pub(crate) fn is_too_much(self) -> bool {
+        self.0 == Errno::MSGSIZE
+    }
+
+    /// The I2C adapter takes no message of this length.
+    pub(crate) fn is_too_long(self) -> bool {
+        self.0 == Errno::OPNOTSUPP
+    }
+
     /// A kernel driver has taken the chip.
     pub(crate) fn is_taken(self) -> bool {
         self.0 == Errno::BUSY
@@ -137,6 +147,12 @@ impl Place {
                     ),
                 )
             }
+            (Errno::MSGSIZE, Self::Spi { .. }) => (
+                ErrorKind::Misconfigured,
+                "`spidev` takes fewer bytes at once than the chip sends: put `spidev.bufsiz=4096`, or more, on the \
+                 kernel's command line (`cat /sys/module/spidev/parameters/bufsiz` shows what it is)"
+                    .to_owned(),
+            ),
             (Errno::NOTTY, _) => (
                 ErrorKind::Misconfigured,
                 "it is no node of such a bus: name the one the chip hangs on".to_owned(),
@@ -260,13 +276,13 @@ impl fmt::Debug for SpiNode {
 }
 
 impl SpiNode {
-    /// Opens `node` in mode 0, eight bits a word.
-    pub(crate) fn open(node: &str, speed_hz: u32, first_end: &FirstEnd) -> Result<Self, BusError> {
+    /// Opens `node` in `mode`, eight bits a word.
+    pub(crate) fn open(node: &str, speed_hz: u32, mode: SpiModeFlags, first_end: &FirstEnd) -> Result<Self, BusError> {
         let mut device = Spidev::open(node)?;
         let options = SpidevOptions::new()
             .bits_per_word(8)
             .max_speed_hz(speed_hz)
-            .mode(SpiModeFlags::SPI_MODE_0)
+            .mode(mode)
             .build();
         device.configure(&options)?;
         Ok(Self {
@@ -332,6 +348,7 @@ mod tests {
             (&i2c, Errno::TIMEDOUT, ErrorKind::Reopen, "wiring"),
             (&spi, Errno::NOENT, ErrorKind::Gone, "spidev"),
             (&spi, Errno::SHUTDOWN, ErrorKind::Gone, "pulled"),
+            (&spi, Errno::MSGSIZE, ErrorKind::Misconfigured, "spidev.bufsiz=4096"),
             (&spi, Errno::ACCESS, ErrorKind::Denied, "usermod -aG spi"),
         ] {
             let error = place.fault("reading", BusError(errno));

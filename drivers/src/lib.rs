@@ -23,6 +23,7 @@
 
 use sensebind_core::Driver;
 
+pub mod amg8833;
 pub mod audio_file;
 mod bus;
 pub mod depth_v4l2;
@@ -30,7 +31,9 @@ pub mod host_clock;
 mod iio;
 pub mod iio_imu;
 pub mod imu_chip;
+pub mod lepton;
 pub mod microphone;
+pub mod mlx90640;
 mod orientation;
 mod paced;
 pub mod picture_folder;
@@ -39,17 +42,21 @@ pub mod scene;
 mod settings;
 mod sound;
 pub mod sound_collection;
+mod thermal_array;
 pub mod thermal_uvc;
 mod v4l2;
 pub mod v4l2_camera;
 
 /// Every driver, by name.
 pub static DRIVERS: &[&dyn Driver] = &[
+    &amg8833::Amg8833,
     &audio_file::AudioFile,
     &depth_v4l2::DepthV4l2,
     &iio_imu::IioImu,
     &imu_chip::ImuChip,
+    &lepton::Lepton,
     &microphone::Microphone,
+    &mlx90640::Mlx90640,
     &picture_folder::PictureFolder,
     &replay::Replay,
     &scene::Scene,

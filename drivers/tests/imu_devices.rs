@@ -176,7 +176,7 @@ fn assert_turned(got: &Got) {
 /// Two seconds and a half of samples as they come, on a thread of its own: what it lost, and what else is promised.
 fn stream_all(chip: &str, settings: &Settings, switched_on: Timestamp) -> u64 {
     let mut source = open(&ImuChip, settings).unwrap();
-    let rate_hz = f64::from(source.format().rate_hz());
+    let rate_hz = source.format().rate_hz();
     assert!((990.0..=1700.0).contains(&rate_hz), "{chip}: {rate_hz}");
     let cpu = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);
@@ -209,13 +209,13 @@ fn stream_all(chip: &str, settings: &Settings, switched_on: Timestamp) -> u64 {
     lost
 }
 
-/// A busy machine may keep a reader waiting for longer than a FIFO lasts: once, hardly thrice.
+/// A busy machine may keep a reader waiting for longer than a FIFO lasts (38 ms the shortest): now and then, not always.
 fn loses_nothing(chip: &str, settings: &Settings, switched_on: Timestamp) {
-    let lost: Vec<_> = (0..3)
+    let lost: Vec<_> = (0..5)
         .map(|_| stream_all(chip, settings, switched_on))
         .take_while(|lost| *lost > 0)
         .collect();
-    assert!(lost.len() < 3, "{chip}: lost {lost:?}");
+    assert!(lost.len() < 5, "{chip}: lost {lost:?}");
 }
 
 fn chip_on_both_buses<C: Emulated>(name: &str, address: u8, make: fn(ChipClock) -> C) {
@@ -339,7 +339,7 @@ fn some_failed_transactions_are_survived_and_many_are_counted() {
     let (chip, _) = moving(Bmi160::with_clock);
     let bus = lab.i2c("i2c-1", vec![(0x68, Box::new(Arc::clone(&chip)))]);
     let mut source = open(&ImuChip, &settings("bmi160", "i2c", bus.path())).unwrap();
-    let rate_hz = f64::from(source.format().rate_hz());
+    let rate_hz = source.format().rate_hz();
     let mut got = take(&mut *source, 100);
     for _ in 0..5 {
         bus.nack_next(3);
@@ -415,7 +415,7 @@ fn lost_in_a_pause<C: Emulated>(lab: &Lab, name: &str, address: u8, make: fn(Chi
     let (chip, switched_on) = moving(make);
     let bus = lab.i2c(&format!("i2c-{name}"), vec![(address, Box::new(chip))]);
     let mut source = open(&ImuChip, &settings(name, "i2c", bus.path())).unwrap();
-    let rate_hz = f64::from(source.format().rate_hz());
+    let rate_hz = source.format().rate_hz();
     let mut got = take(&mut *source, (2.0 * rate_hz) as usize);
     pause(1000);
     got.extend(take(&mut *source, (2.0 * rate_hz) as usize));
@@ -556,6 +556,36 @@ fn iio_scans_that_did_not_fit_are_a_gap() {
     for got in &got {
         assert_eq!(iio_number(got), got.seq);
     }
+}
+
+#[test]
+fn iio_stamps_of_another_clock_are_mapped_to_the_hosts() {
+    let Some(lab) = lab("IIO clocks") else { return };
+    let iio = lab.iio(0, iio_spec(), iio_values);
+    // As on kernels without the choice: stamps are of the wall clock.
+    lab.deny("sys/bus/iio/devices/iio:device0/current_timestamp_clock", true);
+    let mut source = open(&IioImu, &iio_settings(&lab)).unwrap();
+    let clock = HostClock::start();
+    let got = take(&mut *source, 1500);
+    assert_gaps_are_honest(&got, 1000.0);
+    assert!(source.clock_fix().is_some());
+    let newest = got[got.len() - 1].captured;
+    assert!(newest <= clock.now() && clock.now().since(newest) < Duration::from_secs(5));
+    assert!(got[0].captured.after(TIMEOUT) > clock.epoch());
+    assert_eq!(iio.scans().1, 0);
+}
+
+#[test]
+fn iio_files_that_may_not_be_opened_say_what_to_do() {
+    let Some(lab) = lab("IIO permissions") else { return };
+    lab.iio(0, iio_spec(), iio_values);
+    lab.deny("dev/iio:device0", true);
+    let error = refused(&IioImu, &iio_settings(&lab));
+    assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+    assert!(
+        error.message.contains("udev") && error.message.contains("usermod"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -54,9 +54,9 @@ pub enum RefreshRate {
     Two,
     /// 4 Hz.
     Four,
-    /// 8 Hz.
+    /// 8 Hz. From here on the bus needs more than 100 kHz: the RAM takes 15 000 bits of it.
     Eight,
-    /// 16 Hz. From here on the bus needs more than 100 kHz.
+    /// 16 Hz.
     Sixteen,
     /// 32 Hz. From here on the bus needs more than 400 kHz.
     ThirtyTwo,
@@ -114,7 +114,7 @@ pub enum Error<E> {
     Bus(E),
     /// The EEPROM is not one of this chip.
     Eeprom(EepromError),
-    /// The chip does not keep its settings.
+    /// The chip does not keep its settings: another chip, or this one after a power cut.
     Control {
         /// The word written to control register 1.
         expected: u16,
@@ -142,7 +142,7 @@ impl<E: fmt::Debug> fmt::Display for Error<E> {
             Self::Control { expected, found } => write!(
                 f,
                 "MLX90640: wrote {expected:#06x} to its control register but read {found:#06x}: is this the chip at this \
-                 address?"
+                 address, and its supply steady?"
             ),
             Self::Overrun => write!(
                 f,
@@ -278,6 +278,14 @@ impl<I2C: I2c> Mlx90640<I2C> {
             bus.read(RAM_START, &mut self.ram)?;
             let after = bus.read_word(STATUS)?;
             if after & STATUS_NEW_DATA == 0 {
+                // The words mean what they mean only with the resolution and the pattern that were set.
+                let found = bus.read_word(CONTROL)?;
+                if found != self.control {
+                    return Err(Error::Control {
+                        expected: self.control,
+                        found,
+                    });
+                }
                 return Ok(Some(usize::from(status & STATUS_SUBPAGE) & 1));
             }
             self.counts.torn += 1;
