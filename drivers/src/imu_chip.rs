@@ -11,6 +11,7 @@ use crate::bus::{BusError, FirstEnd, I2cNode, Place, SpiNode};
 use crate::orientation::Orientation;
 use crate::settings;
 use linux_embedded_hal::Delay;
+use linux_embedded_hal::spidev::SpiModeFlags;
 use models::{Chip, ChipName, Model};
 use schemars::{JsonSchema, Schema};
 use sensebind_chips::imu::{self, Setting};

@@ -23,6 +23,8 @@ use v4l::control::{Control, Value};
 
 #[path = "kernel/imu.rs"]
 mod imu;
+#[path = "kernel/thermal.rs"]
+mod thermal;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 /// Readings without a frame after which a test gives up: the machine is emulated, and slow when the host is busy.

@@ -98,7 +98,7 @@ const TABLE: &[Row] = &[
             "sensebind-scene",
             "sensebind-space",
         ],
-        tests_use: &[],
+        tests_use: &["sensebind-lab"],
     },
     Row {
         name: "sensebind-lab",

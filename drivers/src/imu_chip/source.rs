@@ -83,7 +83,8 @@ impl ImuChipSource {
         running: Running,
     ) -> Self {
         let period = Duration::from_secs_f64(1.0 / running.rate_hz);
-        let half_full = period.mul_f64(running.fifo_samples as f64 / 2.0);
+        // Three quarters of the FIFO are left for a host that is late.
+        let quarter_full = period.mul_f64(running.fifo_samples as f64 / 4.0);
         Self {
             stream: stream.clone(),
             format: Format::Imu {
@@ -94,7 +95,7 @@ impl ImuChipSource {
             count_read,
             running,
             period,
-            interval: plan.latency.min(half_full),
+            interval: plan.latency.min(quarter_full),
             silent_after: period.mul_f64(SILENT_PERIODS).max(SILENT_AT_LEAST),
             plan,
             samples: vec![Sample::default(); running.fifo_samples.clamp(BATCH_MIN, BATCH_MAX)],

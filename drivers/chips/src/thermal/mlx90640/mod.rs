@@ -97,10 +97,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// 4 Hz, which is two whole frames a second and what a bus at 100 kHz bears; black surfaces, one message.
+    /// 8 Hz, which is four whole frames a second, black surfaces, one message.
     fn default() -> Self {
         Self {
-            refresh: RefreshRate::Four,
+            refresh: RefreshRate::Eight,
             optics: Optics::default(),
             message_words: RAM_WORDS,
         }
