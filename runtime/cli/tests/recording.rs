@@ -88,7 +88,10 @@ fn a_log_at_its_bound_stops_the_recording_and_not_the_run() {
          driver = \"scene\"\nseed = 1\nsensor = \"microphone\"\n",
     )
     .unwrap();
-    let output = record(&board, &log).args(["--seconds", "12", "--json"]).output().unwrap();
+    let output = record(&board, &log)
+        .args(["--seconds", "12", "--json"])
+        .output()
+        .unwrap();
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("bound of 60000 bytes"), "{stderr}");
