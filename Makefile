@@ -1,6 +1,6 @@
 # `make demo` and `make test` do all of their own set-up: either may be the first command on a fresh machine.
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test
+.PHONY: help setup build device demo test
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
@@ -11,6 +11,10 @@ setup: ## install what is missing: system packages, ONNX Runtime, the test runne
 build: ## the sensebind command, optimised, in target/release
 	@ci/setup
 	@cargo build --release --locked -p sensebind
+
+device: ## the same command for a 64-bit ARM board, in target/aarch64-unknown-linux-gnu/release
+	@ci/setup --device
+	@cargo build --config .cargo/aarch64.toml --release --locked -p sensebind
 
 demo: ## replay a minute of five senses and name what happens
 	@ci/setup

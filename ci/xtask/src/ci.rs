@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 
 use crate::workspace::{self, Workspace};
-use crate::{arrows, docs, licences};
+use crate::{arrows, device, docs, licences};
 
 struct Step {
     name: &'static str,
@@ -63,6 +63,16 @@ const STEPS: &[Step] = &[
         does: Does::Cargo(&["test", "--doc", "--workspace", "--locked", "--quiet"]),
     },
     Step {
+        name: "microcontroller",
+        about: "the chip drivers compile where there is no operating system; skipped where Rust has no such target",
+        does: Does::Check(device::microcontroller),
+    },
+    Step {
+        name: "device",
+        about: "the binary builds for a 64-bit ARM board and starts in an emulator; skipped where it cannot be built",
+        does: Does::Check(device::binary),
+    },
+    Step {
         name: "vm",
         about: "our drivers against the kernel's own, in a virtual machine; skipped where none can run",
         does: Does::Cargo(&[
@@ -86,9 +96,10 @@ const STEPS: &[Step] = &[
 
 /// What `cargo xtask help` prints.
 pub(crate) fn usage() -> String {
-    let mut text = String::from("cargo xtask ci         all of these, in this order; stops at the first that fails\n");
+    let mut text =
+        String::from("cargo xtask ci              all of these, in this order; stops at the first that fails\n");
     for step in STEPS {
-        let _ = writeln!(text, "cargo xtask {:<10} {}", step.name, step.about);
+        let _ = writeln!(text, "cargo xtask {:<15} {}", step.name, step.about);
     }
     text
 }

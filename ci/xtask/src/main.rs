@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 mod arrows;
 mod ci;
+mod device;
 mod docs;
 mod fences;
 mod licences;

@@ -12,6 +12,7 @@ use serde::Deserialize;
 pub(crate) struct Workspace {
     #[serde(rename = "workspace_root")]
     pub root: PathBuf,
+    pub target_directory: PathBuf,
     pub packages: Vec<Package>,
 }
 

@@ -8,7 +8,10 @@ mod world;
 
 use run::{Run, Waiting};
 use sensebind_core::Timestamp;
+use sensebind_record::LogReader;
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 use world::{NAMES, Sensors};
 
@@ -83,6 +86,8 @@ fn five_nodes_come_and_go_and_events_go_on() {
     assert_eq!(summary["balances"], true, "{summary}");
     assert!(summary["reaction_ms"]["moments"].as_u64() > Some(20), "{summary}");
 
+    the_log_tells_the_same(&folder.path().join("lab.mcap"), &summary);
+
     // What happened, near the time at which it did.
     let begun = run.events();
     assert_eq!(summary["events"].as_u64(), Some(begun.len() as u64));
@@ -109,4 +114,30 @@ fn five_nodes_come_and_go_and_events_go_on() {
         named.len() >= 2,
         "of {happened:?} it named {named:?}; events: {begun:?}"
     );
+}
+
+/// The log of the run holds every frame, the states of the sensors, and how their clocks map to the host's.
+fn the_log_tells_the_same(path: &Path, summary: &Value) {
+    let mut log = LogReader::open(path).unwrap();
+    let mut frames: BTreeMap<String, u64> = BTreeMap::new();
+    let streams = log.streams().to_vec();
+    while let Some(frame) = log.next().unwrap() {
+        *frames.entry(streams[frame.stream].0.to_string()).or_default() += 1;
+    }
+    for stream in summary["streams"].as_array().unwrap() {
+        let name = stream["stream"].as_str().unwrap();
+        assert_eq!(frames.get(name).copied(), stream["captured"].as_u64(), "{name}");
+    }
+    let clocks: BTreeSet<String> = log.clocks().unwrap().iter().map(|c| c.stream.to_string()).collect();
+    let mapped = ["imu", "microphone"].map(str::to_owned);
+    assert!(mapped.iter().all(|name| clocks.contains(name)), "{clocks:?}");
+    assert!(!log.wall_clock().unwrap().is_empty());
+    let missing: BTreeSet<String> = log
+        .health()
+        .unwrap()
+        .iter()
+        .filter(|h| h.state == "missing")
+        .map(|h| h.stream.to_string())
+        .collect();
+    assert_eq!(missing, NAMES.map(str::to_owned).into_iter().collect());
 }

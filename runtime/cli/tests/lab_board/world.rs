@@ -119,6 +119,7 @@ impl Sensors {
     pub fn board(&self) -> String {
         format!(
             "name = \"lab\"\ndescription = \"five emulated devices\"\n\
+             [record]\npath = \"lab.mcap\"\n\
              [[sensor]]\nname = \"camera\"\ndriver = \"v4l2_camera\"\ndevice = {:?}\npixel_format = \"YUYV\"\n\
              [[sensor]]\nname = \"microphone\"\ndriver = \"microphone\"\nrate_hz = {AUDIO_RATE_HZ}\n\
              [[sensor]]\nname = \"thermal\"\ndriver = \"thermal_uvc\"\ndevice = {:?}\nkelvin_per_count = 0.01\n\
