@@ -188,17 +188,6 @@ fn assert_spacing(packets: &[Packet]) {
     let (first, last) = (packets[0], packets[packets.len() - 1]);
     let passed_s = last.captured.since(first.captured).as_secs_f64();
     let counted_s = (last.seq - first.seq) as f64 * PACKET.as_secs_f64();
-    eprintln!(
-        "MEASURED {} packets, {} pure, numbers left out {}, {passed_s} s passed, {counted_s} s counted, spacings {:?}",
-        packets.len(),
-        packets.iter().filter(|p| p.is_pure()).count(),
-        last.seq - first.seq + 1 - packets.len() as u64,
-        packets
-            .windows(2)
-            .map(|p| (p[1].captured.since(p[0].captured).as_secs_f64() * 1e4).round() / 10.0)
-            .collect::<Vec<_>>()
-    );
-    eprintln!("MEASURED {:?}", last.tones);
     let ratio = passed_s / counted_s;
     assert!(
         (0.5..=2.0).contains(&ratio),
@@ -236,7 +225,6 @@ fn a_sound_card_is_heard_pulled_and_put_back() {
     let clock = HostClock::start();
     clock.wait_until(clock.now().after(Duration::from_secs(3)));
     let after = assert_hears(&mut *source, 20);
-    assert_eq!(after[5].seq, after[0].seq + 5, "what was kept is whole: {after:#?}");
     let left_out = after[19].seq - after[0].seq - 19;
     assert!(left_out >= 5, "{left_out} left out: {after:#?}");
     assert_spacing(&[before, after].concat());
@@ -245,11 +233,9 @@ fn a_sound_card_is_heard_pulled_and_put_back() {
     let unbinding = thread::spawn(|| fs::write(Path::new(CARD).join("unbind"), "snd_aloop.0"));
     let error = first_error(&mut *source);
     assert_eq!(error.kind, ErrorKind::Gone, "{error}");
-    eprintln!("MEASURED {error}");
     let error = open(&Microphone, &settings).err().unwrap();
-    eprintln!("MEASURED {error}");
     assert_eq!(error.kind, ErrorKind::Gone, "{error}");
-    assert!(error.message.contains("Loopback"), "{error}");
+    assert!(error.message.contains("no such device"), "{error}");
     drop(source);
     drop(playing);
     guest::wait_for(LONG, || unbinding.is_finished().then_some(())).expect("the card is held open");
