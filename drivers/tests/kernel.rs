@@ -1,5 +1,5 @@
-//! The drivers against the kernel's own: `vivid`, `uvcvideo`, `i2c-tiny-usb` and IIO, streaming, failing, pulled and put
-//! back.
+//! The drivers against the kernel's own: `vivid`, `uvcvideo`, `i2c-tiny-usb`, IIO and `snd-aloop`, streaming, failing,
+//! pulled and put back.
 //!
 //! Runs inside the virtual machine (`cargo xtask vm`), one test at a time; says that it is skipped elsewhere.
 #![allow(clippy::unwrap_used, reason = "the functions the tests share are tests too")]
@@ -23,6 +23,8 @@ use v4l::control::{Control, Value};
 
 #[path = "kernel/imu.rs"]
 mod imu;
+#[path = "kernel/microphone.rs"]
+mod microphone;
 #[path = "kernel/thermal.rs"]
 mod thermal;
 
