@@ -261,7 +261,8 @@ impl IioImuSource {
         loop {
             if let Some(scan) = buffer.next() {
                 let captured = match map {
-                    Some(map) => map.map(scan.stamp_ns).unwrap_or(Timestamp::ZERO),
+                    // The map errs by microseconds; no sample is from the future all the same.
+                    Some(map) => map.map(scan.stamp_ns).unwrap_or(Timestamp::ZERO).min(self.clock.now()),
                     None => Timestamp::from_nanos(scan.stamp_ns),
                 };
                 return Ok(Some((scan.counts, captured)));
