@@ -166,7 +166,7 @@ pub fn run(
     // Ends the threads of this run whatever ends the run.
     let halt = Arc::new(Halt {
         asked: Arc::clone(stop),
-        failed: AtomicBool::new(false),
+        over: AtomicBool::new(false),
     });
     let recorder = recorder
         .map(|recorder| RecorderThread::start(recorder, limits.recorder_bytes, clock))
@@ -195,7 +195,7 @@ pub fn run(
         match spawned {
             Ok(handle) => threads.push((StreamId::new(name), handle)),
             Err(why) => {
-                halt.failed.store(true, Ordering::Relaxed);
+                halt.over.store(true, Ordering::Relaxed);
                 return Err(LiveError::Thread { what: name, why });
             }
         }
@@ -203,7 +203,7 @@ pub fn run(
     drop(reports);
     let mut judging = Judging::new(lanes, perceive, recorder, Arc::clone(clock), limits);
     let outcome = judging.run(&bell, &told, observer, &halt);
-    halt.failed.store(true, Ordering::Relaxed);
+    halt.over.store(true, Ordering::Relaxed);
     for (stream, thread) in threads {
         if thread.join().is_err() {
             judging.thread_died(&stream, observer);
@@ -222,12 +222,13 @@ pub fn run(
 #[derive(Debug)]
 pub(crate) struct Halt {
     asked: Arc<AtomicBool>,
-    failed: AtomicBool,
+    /// The run has ended or failed by itself.
+    over: AtomicBool,
 }
 
 impl Halt {
     pub fn is_set(&self) -> bool {
-        self.asked.load(Ordering::Relaxed) || self.failed.load(Ordering::Relaxed)
+        self.asked.load(Ordering::Relaxed) || self.over.load(Ordering::Relaxed)
     }
 }
 
